@@ -1,0 +1,1 @@
+"""Host tools of the thermostat: the `thermo` command and the local hub."""

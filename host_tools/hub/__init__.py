@@ -1,0 +1,1 @@
+"""A local hub that Microsoft's SDKs take for Azure IoT Hub."""

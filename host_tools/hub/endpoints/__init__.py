@@ -1,0 +1,1 @@
+"""The doors of the hub: one per protocol. They know the state and not each other."""

@@ -1,0 +1,1 @@
+"""What the hub knows, without I/O and without wire formats."""

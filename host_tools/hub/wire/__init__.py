@@ -1,0 +1,1 @@
+"""What travels on the wire, as pure functions: bytes in, values out, no I/O."""
