@@ -51,7 +51,10 @@ def main() -> int:
     try:
         install(Path(sys.argv[1]))
     except (OSError, LookupError, ValueError) as error:
-        print(f"umqtt.simple was not fetched: {error}; check the network and try again", file=sys.stderr)
+        print(
+            f"umqtt.simple was not fetched: {error}; check the network and try again",
+            file=sys.stderr,
+        )
         return 1
     return 0
 
