@@ -1,0 +1,279 @@
+"""Bosch BME280 and BMP280: temperature and pressure, on the BME280 humidity too, over I2C.
+
+The caller waits: `start()`, CONVERSION_MS, `finish(reading)`. Nothing here sleeps. Each
+measurement is a forced one, after which the chip sleeps and does not warm itself. Neither chip
+sends a checksum, so everything is read twice and must agree: the registers stand still between
+two forced measurements.
+
+Arithmetic: the data sheets' 32-bit integer formulas. On a 32-bit board the temperature stays
+inside small ints (2^30) up to 100 °C; pressure and humidity pass through some ten larger
+integers, about 200 bytes of garbage, on the sampling path and never in the control tick. A
+64-bit host allocates nothing.
+Source: Bosch BST-BME280-DS002 (BME280) and BST-BMP280-DS001 (BMP280); registers and formulas
+are the same in both, as far as both have them.
+"""
+
+from drivers.errors import (
+    SensorAbsent,
+    SensorBusError,
+    SensorChecksumError,
+    SensorRangeError,
+    from_bus,
+)
+from drivers.reading import NOT_MEASURED
+from micropython import const
+
+# Registers. Source: BME280 §5.3, BMP280 §4.2, "Memory map".
+_CALIBRATION = const(0x88)
+_CHIP_ID = const(0xD0)
+_HUMIDITY_CALIBRATION = const(0xE1)
+_CTRL_HUM = const(0xF2)
+_STATUS = const(0xF3)
+_CTRL_MEAS = const(0xF4)
+_CONFIG = const(0xF5)
+_DATA = const(0xF7)
+
+_BME280_ID = const(0x60)
+_BMP280_IDS = (0x58, 0x56, 0x57)  # mass production, and the two kinds of samples
+
+_COPYING_CALIBRATION = const(0x01)
+_MEASURING = const(0x08)
+
+_SLEEP = b"\x00"
+_FILTER_OFF = b"\x00"
+_HUMIDITY_ONCE = b"\x01"
+_FORCED_ALL_ONCE = b"\x25"  # one temperature sample, one pressure sample, forced mode
+
+# What a data register holds after a skipped measurement or a reset. It is also an honest value
+# (26.5 °C, 80 kPa or 55 % with usual calibrations), so one alone proves nothing: whether a
+# measurement was skipped is read from the settings, which a reset clears.
+_SKIPPED = const(0x80000)
+_SETTINGS_MASK = const(0xFC)  # of ctrl_meas: all but the mode, which returns to sleep by itself
+_HUMIDITY_MASK = const(0x07)
+
+# Operating ranges (BME280 §1, table 1 and 3), the temperature's with half a degree of tolerance.
+_LOWEST_CENTI_C = const(-4050)
+_HIGHEST_CENTI_C = const(8550)
+_LOWEST_PA = const(30000)
+_HIGHEST_PA = const(110000)
+# In % * 2^22, the unit of the formula. The data sheet crops to 0..100 %; five percent
+# beyond that is no longer tolerance but a fault.
+_FULL_HUMIDITY = const(419430400)
+_HUMIDITY_TOLERANCE = const(20971520)
+
+
+def _unsigned(data, index):
+    return data[index] | data[index + 1] << 8
+
+
+def _signed(data, index):
+    value = data[index] | data[index + 1] << 8
+    return value - 65536 if value & 0x8000 else value
+
+
+def _signed_bits(value, bits):
+    return value - (1 << bits) if value >> (bits - 1) else value
+
+
+class Calibration:
+    """The trimming values of one chip, and its compensation formulas.
+
+    `data` holds registers 0x88 to 0xA1, `humidity` 0xE1 to 0xE7 (None: a BMP280).
+    Source: BME280 §4.2.2 table 16 and §4.2.3; BMP280 §3.11.2, §3.12 and appendix 8.2.
+    """
+
+    def __init__(self, data, humidity):
+        self.t1 = _unsigned(data, 0)
+        self.t2 = _signed(data, 2)
+        self.t3 = _signed(data, 4)
+        self.p1 = _unsigned(data, 6)
+        self.p2 = _signed(data, 8)
+        self.p3 = _signed(data, 10)
+        self.p4 = _signed(data, 12)
+        self.p5 = _signed(data, 14)
+        self.p6 = _signed(data, 16)
+        self.p7 = _signed(data, 18)
+        self.p8 = _signed(data, 20)
+        self.p9 = _signed(data, 22)
+        self.has_humidity = humidity is not None
+        if humidity is not None:
+            self._take_humidity(data[25], humidity)
+
+    def _take_humidity(self, h1, data):
+        # h4 and h5 are signed 12-bit values that share the byte between them.
+        self.h1 = h1
+        self.h2 = _signed(data, 0)
+        self.h3 = data[2]
+        self.h4 = _signed_bits(data[3] << 4 | data[4] & 0x0F, 12)
+        self.h5 = _signed_bits(data[5] << 4 | data[4] >> 4, 12)
+        self.h6 = _signed_bits(data[6], 8)
+
+    def is_blank(self):
+        """Whether these can't be the values of a working chip: all zero, or all ones."""
+        return self.t1 in (0, 0xFFFF) or self.t2 in (0, -1) or self.p1 in (0, 0xFFFF)
+
+    def fine_temperature(self, raw):
+        """The temperature in 1/5120 °C, which the two other formulas need."""
+        first = (((raw >> 3) - (self.t1 << 1)) * self.t2) >> 11
+        distance = (raw >> 4) - self.t1
+        return first + ((((distance * distance) >> 12) * self.t3) >> 14)
+
+    def pressure_pa(self, raw, fine):
+        """Pascal, with the 32-bit formula; up to 3 Pa from the 64-bit one. 0: not computable."""
+        half = (fine >> 1) - 64000
+        square = (half >> 2) * (half >> 2)
+        offset = (square >> 11) * self.p6 + ((half * self.p5) << 1)
+        offset = (offset >> 2) + (self.p4 << 16)
+        scale = (((self.p3 * (square >> 13)) >> 3) + ((self.p2 * half) >> 1)) >> 18
+        scale = ((32768 + scale) * self.p1) >> 15
+        if scale <= 0:
+            return 0
+        pressure = (1048576 - raw - (offset >> 12)) * 3125
+        if pressure < 0x80000000:
+            pressure = (pressure << 1) // scale
+        else:
+            pressure = pressure // scale * 2
+        eighth = pressure >> 3
+        correction = (self.p9 * ((eighth * eighth) >> 13)) >> 12
+        correction += ((pressure >> 2) * self.p8) >> 13
+        return pressure + ((correction + self.p7) >> 4)
+
+    def humidity_q22(self, raw, fine):
+        """Relative humidity in % * 2^22, neither cropped nor rounded."""
+        fine -= 76800
+        sample = ((raw << 14) - (self.h4 << 20) - self.h5 * fine + 16384) >> 15
+        slope = (((fine * self.h6) >> 10) * (((fine * self.h3) >> 11) + 32768)) >> 10
+        value = sample * (((slope + 2097152) * self.h2 + 8192) >> 14)
+        return value - (((((value >> 15) * (value >> 15)) >> 7) * self.h1) >> 4)
+
+
+class BME280:
+    """One BME280 or BMP280. Raises SensorError, and nothing else, for what chip or bus do.
+
+    The chip is identified and its calibration read at the first `start()`, and again at the
+    first one after any error: it may have been absent, have lost its power or be another one.
+    """
+
+    # At most 9.3 ms for one sample of each (BME280 §9.1); one more for the tick in which the
+    # caller's millisecond counter stood.
+    CONVERSION_MS = 11
+
+    def __init__(self, bus, address=0x76):
+        self._bus = bus
+        self._address = address
+        self._byte = bytearray(1)
+        self._state = bytearray(3)
+        self._data = None
+        self._copy = None
+        self._calibration = None
+
+    def start(self):
+        """Begin one measurement of everything that the chip measures."""
+        calibration = self._calibration
+        self._calibration = None
+        if calibration is None:
+            calibration = self._identify()
+        if calibration.has_humidity:
+            # Takes effect with the write to ctrl_meas (BME280 §5.4.3).
+            self._write(_CTRL_HUM, _HUMIDITY_ONCE)
+        self._write(_CTRL_MEAS, _FORCED_ALL_ONCE)
+        self._calibration = calibration
+
+    def finish(self, reading):
+        """Fetch, check and convert what `start()` began; fill `reading` or raise."""
+        calibration = self._calibration
+        if calibration is None:
+            raise SensorBusError("BME280 at 0x%02x: no measurement was begun" % self._address)
+        # Whatever raises from here on: the next start() identifies the chip anew.
+        self._calibration = None
+        self._check_done(calibration)
+        self._convert(calibration, self._read_twice(_DATA, self._data, self._copy), reading)
+        self._calibration = calibration
+
+    def _check_done(self, calibration):
+        state = self._state
+        self._read(_CTRL_HUM, state)  # and status, and ctrl_meas
+        if state[1] & _MEASURING:
+            raise SensorBusError("BME280 at 0x%02x: does not end to measure" % self._address)
+        kept = state[2] & _SETTINGS_MASK == _FORCED_ALL_ONCE[0] & _SETTINGS_MASK
+        if calibration.has_humidity:
+            kept = kept and state[0] & _HUMIDITY_MASK == _HUMIDITY_ONCE[0]
+        if not kept:
+            raise SensorRangeError("BME280 at 0x%02x: skipped the measurement" % self._address)
+
+    def _convert(self, calibration, data, reading):
+        raw_pressure = data[0] << 12 | data[1] << 4 | data[2] >> 4
+        raw_temperature = data[3] << 12 | data[4] << 4 | data[5] >> 4
+        if raw_temperature == _SKIPPED and raw_pressure == _SKIPPED:
+            raise SensorRangeError("BME280 at 0x%02x: measured nothing" % self._address)
+        fine = calibration.fine_temperature(raw_temperature)
+        temperature = (fine * 5 + 128) >> 8
+        # First of all, because out of its range the other formulas mean nothing.
+        self._check("centi-degrees", temperature, _LOWEST_CENTI_C, _HIGHEST_CENTI_C)
+        pressure = calibration.pressure_pa(raw_pressure, fine)
+        self._check("pascal", pressure, _LOWEST_PA, _HIGHEST_PA)
+        humidity = self._humidity(calibration, data, fine)
+        reading.fill(temperature, humidity, pressure)
+
+    def _humidity(self, calibration, data, fine):
+        if not calibration.has_humidity:
+            return NOT_MEASURED
+        value = calibration.humidity_q22(data[6] << 8 | data[7], fine)
+        tolerated = _FULL_HUMIDITY + _HUMIDITY_TOLERANCE
+        self._check("% * 2^22", value, -_HUMIDITY_TOLERANCE, tolerated)
+        return (min(max(value, 0), _FULL_HUMIDITY) >> 12) * 100 >> 10
+
+    def _check(self, unit, value, lowest, highest):
+        if not lowest <= value <= highest:
+            raise SensorRangeError(
+                "BME280 at 0x%02x: %d %s is out of range" % (self._address, value, unit)
+            )
+
+    def _identify(self):
+        """Tell the chip by its id, put it to sleep, and return its Calibration."""
+        chip = self._register(_CHIP_ID)
+        if chip != _BME280_ID and chip not in _BMP280_IDS:
+            raise SensorAbsent(
+                "0x%02x is neither BME280 nor BMP280 (id 0x%02x)" % (self._address, chip)
+            )
+        if self._register(_STATUS) & _COPYING_CALIBRATION:
+            raise SensorBusError("BME280 at 0x%02x: still starting" % self._address)
+        # The filter is left on by others, and can be set for certain only in sleep mode.
+        self._write(_CTRL_MEAS, _SLEEP)
+        self._write(_CONFIG, _FILTER_OFF)
+        size = 8 if chip == _BME280_ID else 6
+        self._data, self._copy = bytearray(size), bytearray(size)
+        return self._read_calibration(chip == _BME280_ID)
+
+    def _read_calibration(self, has_humidity):
+        data = self._read_twice(_CALIBRATION, bytearray(26), bytearray(26))
+        humidity = None
+        if has_humidity:
+            humidity = self._read_twice(_HUMIDITY_CALIBRATION, bytearray(7), bytearray(7))
+        calibration = Calibration(data, humidity)
+        if calibration.is_blank():
+            raise SensorBusError("BME280 at 0x%02x: has no calibration" % self._address)
+        return calibration
+
+    def _read_twice(self, register, buffer, copy):
+        self._read(register, buffer)
+        self._read(register, copy)
+        if buffer != copy:
+            raise SensorChecksumError("BME280 at 0x%02x: two readings differ" % self._address)
+        return buffer
+
+    def _register(self, register):
+        self._read(register, self._byte)
+        return self._byte[0]
+
+    def _read(self, register, buffer):
+        try:
+            self._bus.readfrom_mem_into(self._address, register, buffer)
+        except OSError as error:
+            raise from_bus(error, "BME280", self._address)
+
+    def _write(self, register, value):
+        try:
+            self._bus.writeto_mem(self._address, register, value)
+        except OSError as error:
+            raise from_bus(error, "BME280", self._address)
