@@ -13,6 +13,8 @@ Source: Bosch BST-BME280-DS002 (BME280) and BST-BMP280-DS001 (BMP280); registers
 are the same in both, as far as both have them.
 """
 
+from micropython import const
+
 from drivers.errors import (
     SensorAbsent,
     SensorBusError,
@@ -21,7 +23,6 @@ from drivers.errors import (
     from_bus,
 )
 from drivers.reading import NOT_MEASURED
-from micropython import const
 
 # Registers. Source: BME280 §5.3, BMP280 §4.2, "Memory map".
 _CALIBRATION = const(0x88)

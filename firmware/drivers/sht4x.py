@@ -6,9 +6,10 @@ damaged answer is refused, never used.
 Source: Sensirion, SHT4x data sheet, version 6.
 """
 
+from micropython import const
+
 from drivers.errors import SensorChecksumError, SensorRangeError, from_bus
 from drivers.reading import NOT_MEASURED
-from micropython import const
 
 # Commands. Source: data sheet, "Overview of I2C commands".
 _MEASURE_HIGH_PRECISION = b"\xfd"

@@ -5,7 +5,6 @@ import gc
 
 import micropython
 from doubles.bus import FakeBus
-
 from drivers.bme280 import BME280
 from drivers.reading import Reading
 from drivers.relay import Relay

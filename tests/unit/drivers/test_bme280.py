@@ -2,8 +2,6 @@ import errno
 
 from doubles.bus import FakeBus
 from doubles.ticks import Ticks
-from expect import raises
-
 from drivers.bme280 import BME280, Calibration
 from drivers.errors import (
     SensorAbsent,
@@ -13,6 +11,7 @@ from drivers.errors import (
     SensorRangeError,
 )
 from drivers.reading import NO_TEMPERATURE, Reading
+from expect import raises
 from simulated.bme280 import BME280 as Chip
 from simulated.bme280 import BME280_ID, BMP280_ID, EXAMPLE_P, EXAMPLE_T
 from simulated.bus import Bus
@@ -168,7 +167,7 @@ def test_too_early_is_refused():
 
 
 def test_finish_without_start_is_refused():
-    sensor, clock, _, _, _ = _simulated()
+    sensor, _, _, _, _ = _simulated()
     with raises(SensorBusError):
         sensor.finish(Reading())
 

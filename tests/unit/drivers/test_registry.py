@@ -1,9 +1,8 @@
 from doubles.bus import FakeBus
-from expect import raises
-
 from drivers.bme280 import BME280
 from drivers.registry import kinds, open_sensor
 from drivers.sht4x import SHT4x
+from expect import raises
 
 
 def test_every_kind_opens_without_touching_the_bus():

@@ -1,5 +1,4 @@
 from doubles.pin import FakePin
-
 from drivers.relay import Relay
 
 

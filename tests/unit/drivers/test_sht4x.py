@@ -2,8 +2,6 @@ import errno
 
 from doubles.bus import FakeBus
 from doubles.ticks import Ticks
-from expect import raises
-
 from drivers.errors import (
     SensorAbsent,
     SensorBusError,
@@ -13,6 +11,7 @@ from drivers.errors import (
 )
 from drivers.reading import NO_TEMPERATURE, Reading
 from drivers.sht4x import SHT4x, crc8, humidity_centi_percent, temperature_centi_c
+from expect import raises
 from simulated.bus import Bus
 from simulated.sht4x import SHT4x as Chip
 
