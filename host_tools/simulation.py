@@ -181,8 +181,10 @@ class Thermostat:
             await self._read_lines(process.stdout)
             return await process.wait()
         finally:
-            # Cancelled: nobody will look after this process any more.
-            self._kill()
+            # Cancelled, or a caller's `on_line` raised: nobody looks after this process any more.
+            if process.returncode is None:
+                self._kill()
+                await process.wait()
 
     async def _read_lines(self, stream: asyncio.StreamReader) -> None:
         rest = b""

@@ -27,8 +27,6 @@ WATCHDOG_LIMIT_MS = LIMIT_MS
 # Exit code that asks the launcher to start the process again.
 RESET_EXIT_CODE = 75
 _FASTEST = 100000
-# _mpy's field of the native architecture. Source: MicroPython documentation, ".mpy files".
-_ARCHITECTURES = ("", "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp")
 
 
 def _number(name, kind, default, lowest, highest):
@@ -201,32 +199,6 @@ def random_below(n):
 
 def information():
     """What `deviceInformation` reports, as far as the board knows it; sizes in KB."""
-    version = ".".join(str(part) for part in sys.implementation.version[:3])
-    storage = os.statvfs(data_path)
-    return {
-        "manufacturer": "MicroPython",
-        "model": "UNIX, simulated sensors and rooms",
-        "osName": "MicroPython %s on %s" % (version, sys.platform),
-        "processorArchitecture": _architecture(),
-        "processorManufacturer": _processor_manufacturer(),
-        "totalStorage": storage[1] * storage[2] // 1024,
-        "totalMemory": (gc.mem_free() + gc.mem_alloc()) // 1024,
-    }
+    from simulated import computer
 
-
-def _architecture():
-    number = getattr(sys.implementation, "_mpy", 0) >> 10 & 0x0F
-    name = _ARCHITECTURES[number] if number < len(_ARCHITECTURES) else ""
-    return name or "unknown"
-
-
-def _processor_manufacturer():
-    try:
-        with open("/proc/cpuinfo") as file:
-            for _ in range(8):
-                line = file.readline()
-                if line.startswith("vendor_id"):
-                    return line.split(":")[1].strip()
-    except OSError:
-        pass
-    return "unknown"
+    return computer.information(data_path)

@@ -1,5 +1,5 @@
-"""What one reading costs on the heap: nothing. Figures of a 64-bit host, where the pressure and
-humidity formulas of the BME280 stay inside small ints; a 32-bit board pays for some of them."""
+"""What one reading costs on the heap: nothing. Figures of a 64-bit host, where the pressure formula
+of the BME280 stays inside small ints too; a 32-bit board pays for three or four of its steps."""
 
 import gc
 

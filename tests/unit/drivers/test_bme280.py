@@ -2,7 +2,8 @@ import errno
 
 from doubles.bus import FakeBus
 from doubles.ticks import Ticks
-from drivers.bme280 import BME280, Calibration
+from drivers.bme280 import BME280
+from drivers.bme280_calibration import Calibration
 from drivers.errors import (
     SensorAbsent,
     SensorBusError,

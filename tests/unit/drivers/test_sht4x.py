@@ -14,6 +14,7 @@ from drivers.sht4x import SHT4x, crc8, humidity_centi_percent, temperature_centi
 from expect import raises
 from simulated.bus import Bus
 from simulated.sht4x import SHT4x as Chip
+from simulated.sht4x import _with_crc
 
 _ADDRESS = 0x44
 
@@ -88,6 +89,30 @@ def test_every_single_and_double_bit_flip_is_refused():
     bus.answer = whole
     sensor.finish(reading)
     assert reading.temperature_centi_c == 2500
+
+
+def test_random_frames_are_accepted_only_with_two_valid_checksums():
+    bus = FakeBus(_ADDRESS)
+    sensor, state, accepted = SHT4x(bus, _ADDRESS), 12345, 0
+    for number in range(3000):
+        frame = bytearray(6)
+        for index in range(6):
+            state = (state * 69069 + 1) & 0xFFFFFFFF
+            frame[index] = state >> 24
+        if number % 3:
+            frame[2] = _with_crc(frame[0] << 8 | frame[1])[2]
+        if number % 3 == 2:
+            frame[5] = _with_crc(frame[3] << 8 | frame[4])[2]
+        bus.answer = frame
+        valid = _with_crc(frame[0] << 8 | frame[1]) + _with_crc(frame[3] << 8 | frame[4]) == frame
+        try:
+            sensor.finish(Reading())
+            passed = True
+        except SensorError as error:
+            passed = not isinstance(error, SensorChecksumError)
+        assert passed == valid
+        accepted += valid
+    assert accepted >= 1000
 
 
 def test_a_line_held_low_or_high_is_refused():

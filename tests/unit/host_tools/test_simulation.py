@@ -144,6 +144,18 @@ def test_a_cancelled_caller_leaves_no_process(tmp_path: Path) -> None:
     assert not is_alive(asyncio.run(live()))
 
 
+def test_a_callback_that_raises_leaves_no_process(tmp_path: Path) -> None:
+    one = thermostat(tmp_path, "trap '' INT; echo up; while :; do sleep 0.05; done")
+
+    def refuse(line: str) -> None:
+        raise RuntimeError(line)
+
+    one._on_line = refuse
+    with pytest.raises(RuntimeError, match="up"):
+        run(one)
+    assert one.pid is None
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's part of it is Linux's")
 def test_a_killed_parent_leaves_no_process(tmp_path: Path) -> None:
     thermostat(tmp_path, "trap '' INT; echo up; while :; do sleep 0.05; done")
@@ -162,7 +174,7 @@ async def live():
 asyncio.run(live())
 """
 
-    async def live() -> int:
+    async def live() -> bool:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-c", parent, stdout=asyncio.subprocess.PIPE
         )
@@ -173,11 +185,12 @@ asyncio.run(live())
         await process.wait()
         for _ in range(100):
             if not is_alive(pid):
-                break
+                return True
             await asyncio.sleep(0.02)
-        return pid
+        os.kill(pid, signal.SIGKILL)
+        return False
 
-    assert not is_alive(asyncio.run(live()))
+    assert asyncio.run(live())
 
 
 def is_alive(pid: int) -> bool:
