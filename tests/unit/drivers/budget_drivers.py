@@ -1,5 +1,6 @@
-"""What one reading costs on the heap: nothing. Figures of a 64-bit host, where the pressure formula
-of the BME280 stays inside small ints too; a 32-bit board pays for three or four of its steps."""
+"""What one reading costs on the heap: nothing. Figures of a 64-bit host, where the BME280's
+pressure formula stays inside small ints too; a 32-bit board pays for three or four of its steps.
+"""
 
 import gc
 
