@@ -393,7 +393,7 @@ class Client(MQTTClient):
                 raise ProtocolError("a PUBLISH with packet id 0")
         message = None if length > len(body) else bytes(memoryview(body)[start:length])
         taken = self.cb(bytes(memoryview(body)[2:at]), message)
-        if needs_ack and taken is not False:
+        if needs_ack and taken is not False and self._link is not None:
             self._puback[2] = packet_id >> 8
             self._puback[3] = packet_id & 0xFF
             self.sock.write(self._puback)

@@ -73,6 +73,10 @@ class Outbox:
         write_publish(self._answers.buffer, at, topic, b"", payload, len(payload))
         return True
 
+    def can_carry(self, topic, payload):
+        """True if an answer of this size has room when the ring is empty."""
+        return self._fits(publish_size(len(topic), len(payload)), self._answers)
+
     def _fits(self, size, ring):
         return size <= self._packet_bytes and ring.can_ever_hold(size)
 
