@@ -42,6 +42,7 @@ _MOST_PIECES = const(64)
 # Ping at 3/4 of the keep-alive time: noticed dead before the hub's own limit of 3/2
 _PING_PER_MILLE = const(750)
 
+_ANSWERS = (CONNACK, PUBACK, SUBACK, PINGRESP)
 _QOS_BITS = const(0x06)
 _QOS1_BITS = const(0x02)
 _SUBSCRIPTION_REFUSED = const(0x80)
@@ -304,7 +305,7 @@ class Client(MQTTClient):
         if kind & 0xF0 == PUBLISH:
             if kind & _QOS_BITS > _QOS1_BITS:
                 raise ProtocolError("a PUBLISH at a QoS that was not granted")
-        elif kind not in (CONNACK, PUBACK, SUBACK, PINGRESP):
+        elif kind not in _ANSWERS:
             raise ProtocolError("packet type 0x%02x" % kind)
         if (kind == CONNACK) != (self.return_code < 0):
             raise ProtocolError("CONNACK is not the first packet, or not the only one")

@@ -19,6 +19,7 @@ _TCP_NODELAY = const(1)
 # own, newlib's (ESP32). Source: errno.h of both.
 _IN_PROGRESS = (115, 114, 119, 120, 11, 112)
 _IS_CONNECTED = (106, 127)
+_ONE_TURN = (None,)
 _TROUBLE = select.POLLERR | select.POLLHUP
 
 
@@ -196,19 +197,13 @@ class _Readable:
 
     def __init__(self, stream):
         self._stream = stream
-        self._is_queued = False
 
     def __iter__(self):
-        self._is_queued = False
-        return self
+        asyncio.core._io_queue.queue_read(self._stream)
+        # One turn of waiting, then the end: by a native iterator, since raising costs more
+        return iter(_ONE_TURN)
 
     __await__ = __iter__
-
-    def __next__(self):
-        if self._is_queued:
-            raise StopIteration
-        self._is_queued = True
-        asyncio.core._io_queue.queue_read(self._stream)
 
 
 def _refusal(error):
