@@ -1,0 +1,1 @@
+"""What every task of the appliance stands on: clock, log, flash, supervision."""
