@@ -36,7 +36,7 @@ class Rejected(Exception):
     """
 
     def __init__(self, reason, value_in_use=None):
-        Exception.__init__(self, reason)
+        super().__init__(reason)
         self.reason = reason
         self.value_in_use = value_in_use
 
@@ -184,6 +184,7 @@ class Component:
         if entry is None:
             entry = self._declared(name)
             self.properties.append(entry)
+        assert not entry.is_writable, "%s is writable: it answers by itself" % name
         reason = fault(entry.schema, value)
         if reason:
             raise ValueError("%s: %s" % (name, reason))
