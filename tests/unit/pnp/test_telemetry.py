@@ -70,9 +70,7 @@ def test_one_message_holds_the_components_values():
 def test_values_that_are_none_are_left_out():
     session = FakeSession()
     names = ("temperature", "humidity", "heating")
-    telemetry = Telemetry(
-        session, controller().device.component("thermostat1"), names, (2, 2, 0)
-    )
+    telemetry = Telemetry(session, controller().device.component("thermostat1"), names, (2, 2, 0))
     assert telemetry.send() is False
     assert session.sent == 0
     for given in ((0,), (1,), (2,), (0, 2), (1, 2), (0, 1, 2)):
