@@ -11,7 +11,7 @@ Source: Microsoft, "IoT Plug and Play conventions", "Commands".
 
 from micropython import const
 
-from pnp.component import Rejected
+from pnp.property import Rejected
 from pnp.schema import fault
 
 DONE = const(200)

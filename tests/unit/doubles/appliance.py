@@ -4,9 +4,9 @@ from doubles.clock import FakeClock
 from doubles.log import FakeLog
 from doubles.models import CONTROLLER, open_text
 from doubles.session import FakeHub
-from pnp.component import Rejected
 from pnp.device import Device
 from pnp.model import load
+from pnp.property import Rejected
 
 LOWEST = 5
 HIGHEST = 45

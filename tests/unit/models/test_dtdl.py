@@ -156,7 +156,8 @@ def test_the_device_information_is_microsofts():
     strings = (
         "manufacturer model swVersion osName processorArchitecture processorManufacturer".split()
     )
-    expected = {name: ("Property", "string", None, False) for name in strings}
-    for name in ("totalStorage", "totalMemory"):
-        expected[name] = ("Property", "double", None, False)
+    expected = {}
+    for name in strings + ["totalStorage", "totalMemory"]:
+        schema = "double" if name.startswith("total") else "string"
+        expected[name] = ("Property", schema, None, False)
     assert declared(INFORMATION) == expected

@@ -2,7 +2,7 @@
 
 from doubles.appliance import Bench
 from doubles.models import THERMOSTAT
-from pnp.component import Rejected
+from pnp.property import Rejected
 
 REPORT = {
     "maxTemp": 22.5,

@@ -113,7 +113,7 @@ def damaged(numbers, make):
 
 
 def check(bench):
-    """Forget the log and take the reports that are due; bounds hold, and what is said is JSON of bounded size."""
+    """Take the reports that are due: JSON of bounded size. Set points are within bounds."""
     bench.log.records.clear()
     for _ in range(20):
         report = bench.device.next_report()
@@ -128,7 +128,7 @@ def check(bench):
     for name in bench.zones:
         zone = bench.zones[name]
         assert LOWEST <= zone.target <= HIGHEST
-        assert all([LOWEST <= value <= HIGHEST for value in zone.applied])
+        assert all(LOWEST <= value <= HIGHEST for value in zone.applied)
         zone.applied.clear()
 
 
@@ -194,7 +194,7 @@ def test_damaged_commands():
         json.loads(json.dumps(response))
         assert status == 200 or list(response) == ["error"]
     assert called
-    assert all([-(1 << 31) <= delay < 1 << 31 for delay in called])
+    assert all(-(1 << 31) <= delay < 1 << 31 for delay in called)
 
 
 def still_works(bench):
