@@ -1,0 +1,94 @@
+"""One room: its sensor, its relay, its control and what it remembers.
+
+Data flows one way: sensor → reading → control → relay, and reading → history. What a room uses
+of the world (bus, pin) is handed in; when and how often is the app's business.
+"""
+
+from drivers.errors import SensorError
+from drivers.reading import Reading
+from drivers.registry import open_sensor
+
+from thermostat.control import ZoneControl
+
+
+class Room:
+    """`zone` is its entry in the settings, `control_settings` is `Settings.control`.
+
+    `relay` may be None: the room is measured and never heated. `open_bus(number)` gives the I2C
+    bus that the sensor is on. `history.add(temperature_centi_c)` is told every good reading.
+
+    `target_centi_c` is the set point; whoever sets it has validated it.
+    """
+
+    def __init__(self, zone, control_settings, relay, open_bus, history, log):
+        self.name = zone.name
+        self.control = ZoneControl(control_settings, relay is not None)
+        self.history = history
+        self.reading = Reading()
+        self.target_centi_c = zone.target_centi_c
+        self._zone = zone
+        self._relay = relay
+        self._open_bus = open_bus
+        self._log = log
+        self._sensor = None
+        self._outcome = None  # of the measurement since the last tick: good, failed or none
+        self._trouble = ""
+
+    @property
+    def temperature_centi_c(self):
+        """The last trusted reading, or None while there is none."""
+        control = self.control
+        return control.temperature_centi_c if control.has_reading and not control.fault else None
+
+    def begin(self):
+        """Start one measurement; the ms after which `finish` may be called, or -1: it failed."""
+        try:
+            if self._sensor is None:
+                zone = self._zone
+                self._sensor = open_sensor(zone.sensor, self._open_bus(zone.bus), zone.address)
+            self._sensor.start()
+        except SensorError as error:
+            self._lose(error)
+            return -1
+        return self._sensor.CONVERSION_MS
+
+    def finish(self):
+        """Take the measurement in; True if it gave a temperature."""
+        try:
+            self._sensor.finish(self.reading)
+        except SensorError as error:
+            self._lose(error)
+            return False
+        self._outcome = True
+        if self._trouble:
+            self._trouble = ""
+            self._log.info("%s: the sensor is back", self.name)
+        self.history.add(self._measured())
+        return True
+
+    def regulate(self, dt_ms):
+        """One tick: decide and switch the relay; True while heating. Allocates nothing."""
+        heat = self.control.step(dt_ms, self._measured(), self._outcome, self.target_centi_c)
+        self._outcome = None
+        if self._relay is not None and heat != self._relay.is_on:
+            if heat:
+                self._relay.on()
+            else:
+                self._relay.off()
+        return heat
+
+    def switch_off(self):
+        if self._relay is not None:
+            self._relay.off()
+
+    def _measured(self):
+        return self.reading.temperature_centi_c + self._zone.calibration_centi_c
+
+    def _lose(self, error):
+        """A measurement failed. The sensor is opened anew next time, the cause told once."""
+        self._outcome = False
+        self._sensor = None
+        trouble = "%s: %s" % (type(error).__name__, error)
+        if trouble != self._trouble:
+            self._trouble = trouble
+            self._log.warning("%s: no temperature: %s", self.name, trouble)
