@@ -115,7 +115,7 @@ async def _run_script(tls, script, hub, policy, device_id):
             **os.environ,
             "REQUESTS_CA_BUNDLE": str(ca),
             "IOTHUB_CONNECTION_STRING": hub.policies.connection_string(
-                policy, "localhost:%d" % port
+                policy, f"localhost:{port}"
             ),
             "IOTHUB_DEVICE_ID": device_id,
         }
@@ -384,7 +384,7 @@ def test_digital_twin_as_the_seeds_use_it(tls):
 def test_all_twins_page_by_page(tls):
     hub = _new_hub()
     for number in range(5):
-        hub.registry.create({"deviceId": "p%d" % number})
+        hub.registry.create({"deviceId": f"p{number}"})
     run_script(
         tls,
         """
