@@ -13,7 +13,7 @@ import typer
 
 from host_tools import hub_commands
 from host_tools.hub.certificates import WorkspaceError
-from host_tools.hub.server import ServerError
+from host_tools.hub.listeners import ServerError
 from host_tools.hub.state.errors import HubError
 from host_tools.hub.storage import StorageError
 
