@@ -23,7 +23,7 @@ def test_help_reads_like_a_manual(capsys, arguments):
     ("arguments", "code", "line"),
     [
         (["hbu"], 2, "thermo: no such command 'hbu'; did you mean 'hub'?"),
-        (["hub", "strat"], 2, "thermo: no such command 'strat'; did you mean 'start'?"),
+        (["hub", "stat"], 2, "thermo: no such command 'stat'; did you mean 'start'?"),
         (["hub", "zzz"], 2, "thermo: no such command 'zzz'; see thermo hub --help"),
         (
             ["hub", "start", "--mqtt-prot", "1"],
