@@ -310,20 +310,25 @@ def test_a_change_while_a_report_is_out_follows_it():
     assert target(bench.device.next_report()) == ack(26, 200, 3)
 
 
-def test_a_refused_report_waits_and_a_malformed_one_is_dropped():
+def test_a_report_that_the_hub_put_off_is_told_again():
     bench = online()
-    for status in (429, 500, 503):
+    for status in (429, 500, 503, 0):
         bench.device.on_desired({"thermostat1": zone(25), "$version": bench.version()})
+        first = bench.device.next_report()
+        bench.device.on_reported(status)
+        assert bench.device.next_report() == first
+        bench.device.on_reported(204)
+        assert bench.device.next_report() is None
+
+
+def test_a_report_that_is_hopeless_is_dropped_until_the_next_connect():
+    bench = online()
+    for status in (400, 413):
+        bench.device.on_desired({"thermostat1": zone(26), "$version": bench.version()})
         assert len(bench.hub.drain(status)) == 1
         assert bench.device.next_report() is None
-        bench.clock.advance(29_999)
-        assert bench.device.next_report() is None
-        bench.clock.advance(1)
-        assert len(bench.hub.drain()) == 1
-    bench.device.on_desired({"thermostat1": zone(26), "$version": bench.version()})
-    assert len(bench.hub.drain(400)) == 1
-    bench.clock.advance(60_000)
-    assert bench.device.next_report() is None
+        assert bench.log.has("error", "refused a reported patch with %d" % status)
+    bench.hub.desired["$version"] = bench.device.desired_version
     assert len(bench.hub.connect()) == 1
 
 
