@@ -328,8 +328,9 @@ def test_a_report_that_is_hopeless_is_dropped_until_the_next_connect():
         assert len(bench.hub.drain(status)) == 1
         assert bench.device.next_report() is None
         assert bench.log.has("error", "refused a reported patch with %d" % status)
-    bench.hub.desired["$version"] = bench.device.desired_version
-    assert len(bench.hub.connect()) == 1
+    bench.hub.desired = {"thermostat1": zone(26), "$version": bench.device.desired_version}
+    (patch,) = bench.hub.connect()
+    assert target(patch) == ack(26, 200, 3)
 
 
 def test_reports_are_split_to_fit_and_nothing_is_left_behind():
