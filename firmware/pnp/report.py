@@ -11,11 +11,13 @@ import json
 
 from micropython import const
 
-# JSON around the properties of a component, `"":{"__t":"c",},`, and around one, `"":,`
-_COMPONENT_BYTES = const(16)
-_PROPERTY_BYTES = const(4)
-# Room for the braces, and for the name of the component that an entry stands in (DTDL: 64)
-_FRAME_BYTES = const(2 + 64 + 16)
+# What `json` writes around the properties of a component, `"": {"__t": "c", }, `, around one of
+# them, `"": , `, and around all, `{}`
+_COMPONENT_BYTES = const(20)
+_PROPERTY_BYTES = const(6)
+_PATCH_BYTES = const(2)
+# The longest name that a component may have. Source: DTDL v2, "name"
+_LONGEST_NAME = const(64)
 _TAKEN = const(204)
 # Malformed, too large: the same patch would be refused again
 _HOPELESS = (400, 413)
@@ -35,7 +37,7 @@ class Reporter:
         if self._is_waiting or not self._has_dirty():
             return None
         report = {}
-        room = self._settings.report_bytes - 2
+        room = self._settings.report_bytes - _PATCH_BYTES
         for component in self._components:
             room -= self._take(component, report, room)
         self._is_waiting = bool(report)
@@ -87,7 +89,7 @@ class Reporter:
     def _take_entry(self, entry, section, room):
         value = entry.report()
         size = len(json.dumps(value).encode()) + len(entry.name) + _PROPERTY_BYTES
-        if size > self._settings.report_bytes - _FRAME_BYTES:
+        if size > self._settings.report_bytes - _PATCH_BYTES - _COMPONENT_BYTES - _LONGEST_NAME:
             self._log.error("property %s has %d bytes: too large to report", entry.name, size)
             entry.is_dirty = False
             return 0
