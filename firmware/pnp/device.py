@@ -27,7 +27,7 @@ class Device:
             Component(name, interface, log) for name, interface in model.components
         ]
         self._twin = Twin(self._components, log)
-        self._reporter = Reporter(self._components, clock, log, self._settings)
+        self._reporter = Reporter(self._components, log, self._settings)
 
     def component(self, name=""):
         """The Component of that name, the root for ""; None if the model has none."""
@@ -43,7 +43,7 @@ class Device:
 
     def on_twin(self, document):
         """The whole twin was read, after a connect."""
-        self._reporter.restart()
+        self._reporter.on_report_lost()
         self._twin.on_twin(document)
 
     def on_desired(self, patch):
@@ -70,7 +70,7 @@ class Device:
 
     def on_online(self):
         """The session is through with what a connect needs."""
-        self._log.info("online as %s", self.model.dtmi)
+        self._log.info("announced as %s", self.model.dtmi)
 
     def next_report(self):
         """What the hub is to be told next (dict), or None."""

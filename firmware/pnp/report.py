@@ -1,7 +1,8 @@
 """Reported patches: what the hub is still to be told, put together when there is room for it.
 
 What is to be told waits as marks on the properties, not as messages: it cannot overflow, a
-value that changes twice is told once, and a patch whose answer never came is told again.
+value that changes twice is told once, and a patch whose answer never came is told again. How
+soon, is the session's affair.
 
 Source: Microsoft, "IoT Plug and Play conventions" (`__t` marks a component).
 """
@@ -10,37 +11,33 @@ import json
 
 from micropython import const
 
-# JSON around the properties of a component, `"":{"__t":"c",},`, and around one, `"":,`
-_COMPONENT_BYTES = const(16)
-_PROPERTY_BYTES = const(4)
-# Room for the braces, and for the name of the component that an entry stands in (DTDL: 64)
-_FRAME_BYTES = const(2 + 64 + 16)
+# What `json` writes around the properties of a component, `"": {"__t": "c", }, `, around one of
+# them, `"": , `, and around all, `{}`
+_COMPONENT_BYTES = const(20)
+_PROPERTY_BYTES = const(6)
+_PATCH_BYTES = const(2)
+# The longest name that a component may have. Source: DTDL v2, "name"
+_LONGEST_NAME = const(64)
 _TAKEN = const(204)
-_MALFORMED = const(400)
+# Malformed, too large: the same patch would be refused again
+_HOPELESS = (400, 413)
 
 
 class Reporter:
     """Reports the properties of `components`, a list of Component; one patch at a time."""
 
-    def __init__(self, components, clock, log, settings):
+    def __init__(self, components, log, settings):
         self._components = components
-        self._clock = clock
         self._log = log
         self._settings = settings
         self._is_waiting = False  # for the answer to the patch that is out
-        self._refused_ticks = None
-
-    def restart(self):
-        """A new connection: what was out or put off no longer counts."""
-        self._is_waiting = False
-        self._refused_ticks = None
 
     def next_report(self):
         """A patch (dict) of at most `settings.report_bytes` as JSON, or None. Frugal if None."""
-        if self._is_waiting or not self._has_dirty() or self._is_put_off():
+        if self._is_waiting or not self._has_dirty():
             return None
         report = {}
-        room = self._settings.report_bytes - 2
+        room = self._settings.report_bytes - _PATCH_BYTES
         for component in self._components:
             room -= self._take(component, report, room)
         self._is_waiting = bool(report)
@@ -48,20 +45,14 @@ class Reporter:
 
     def on_reported(self, status):
         """The hub answered the patch that is out."""
-        if status == _TAKEN:
-            self._end(False)
-        elif status == _MALFORMED:
-            # It would be refused again. The next reading of the twin tells what is missing.
-            self._log.error("the hub refused a reported patch as malformed: dropped")
-            self._end(False)
-        else:
-            self._log.warning("the hub put a reported patch off: %s", status)
-            self._refused_ticks = self._clock.ticks_ms()
-            self._end(True)
+        if status in _HOPELESS:
+            # The next reading of the twin tells what is missing then
+            self._log.error("the hub refused a reported patch with %d: dropped", status)
+        self._end(again=status != _TAKEN and status not in _HOPELESS)
 
     def on_report_lost(self):
         """No answer will come to the patch that is out: tell it again."""
-        self._end(True)
+        self._end(again=True)
 
     def _end(self, again):
         self._is_waiting = False
@@ -76,15 +67,6 @@ class Reporter:
             for entry in component.properties:
                 if entry.is_dirty:
                     return True
-        return False
-
-    def _is_put_off(self):
-        if self._refused_ticks is None:
-            return False
-        elapsed_ms = self._clock.ticks_diff(self._clock.ticks_ms(), self._refused_ticks)
-        if 0 <= elapsed_ms < self._settings.report_retry_ms:
-            return True
-        self._refused_ticks = None
         return False
 
     def _take(self, component, report, room):
@@ -107,7 +89,7 @@ class Reporter:
     def _take_entry(self, entry, section, room):
         value = entry.report()
         size = len(json.dumps(value).encode()) + len(entry.name) + _PROPERTY_BYTES
-        if size > self._settings.report_bytes - _FRAME_BYTES:
+        if size > self._settings.report_bytes - _PATCH_BYTES - _COMPONENT_BYTES - _LONGEST_NAME:
             self._log.error("property %s has %d bytes: too large to report", entry.name, size)
             entry.is_dirty = False
             return 0

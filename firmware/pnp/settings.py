@@ -6,7 +6,5 @@ class Settings:
 
     # Largest reported patch, as JSON; with its topic it must fit the session's send buffer
     report_bytes = 1500
-    # Wait after the hub refused a reported patch for reasons of its own (429, 5xx)
-    report_retry_ms = 30_000
     # How much of a cloud-to-device message's data, and of its properties, is logged
     logged_bytes = 80

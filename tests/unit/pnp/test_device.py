@@ -75,5 +75,5 @@ def test_components_are_found_by_name_the_root_by_none():
 def test_it_says_what_it_is_when_online():
     bench = Bench()
     bench.hub.connect()
-    assert bench.log.has("info", "online as " + CONTROLLER)
+    assert bench.log.has("info", "announced as " + CONTROLLER)
     assert bench.device.desired_version == 1

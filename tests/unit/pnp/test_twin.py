@@ -172,6 +172,30 @@ def test_an_old_patch_is_ignored():
     assert bench.zones["thermostat1"].target == 25
 
 
+def test_an_old_patch_is_not_answered_even_if_its_answer_still_stands():
+    bench = online()
+    bench.hub.desire({"thermostat1": zone(25)}, version=6)
+    bench.hub.desire({"thermostat2": zone(25)}, version=7)
+    bench.device.on_desired({"thermostat1": zone(25), "$version": 6})
+    assert bench.hub.drain() == []
+
+
+def test_before_the_twin_was_read_no_version_is_too_low():
+    bench = Bench()
+    assert bench.device.desired_version == 0
+    bench.device.on_desired({"thermostat1": zone(25), "$version": 1})
+    (patch,) = bench.hub.drain()
+    assert target(patch) == ack(25, 200, 1)
+
+
+def test_before_the_twin_was_read_a_patch_without_a_version_is_none():
+    bench = Bench()
+    for version in (None, "1", True, 0, -1, 10**400):
+        bench.device.on_desired({"thermostat1": zone(25), "$version": version})
+    assert bench.hub.drain() == []
+    assert bench.device.desired_version == 0
+
+
 def test_a_repeated_patch_is_answered_again_and_applied_once():
     bench = online()
     patch = {"thermostat1": zone(25), "$version": 7}
@@ -181,6 +205,7 @@ def test_a_repeated_patch_is_answered_again_and_applied_once():
         bench.device.on_desired(patch)
         (report,) = bench.hub.drain()
         assert target(report) == ack(25, 200, 7)
+        assert list(report) == ["thermostat1"]
     assert applied == [25]
 
 
@@ -194,6 +219,12 @@ def test_a_twin_whose_version_fell_is_the_truth():
     assert target(patch, "thermostat2") == ack(DEFAULT, 203, 0)
     (patch,) = bench.hub.desire({"thermostat1": zone(18)})
     assert target(patch) == ack(18, 200, 4)
+
+
+def test_reports_do_not_wait_for_a_twin_that_cannot_be_read():
+    bench = Bench()
+    bench.device.component().report("connectivity", "wifi")
+    assert bench.hub.drain() == [{"connectivity": "wifi"}]
 
 
 # Reconciliation
@@ -310,44 +341,69 @@ def test_a_change_while_a_report_is_out_follows_it():
     assert target(bench.device.next_report()) == ack(26, 200, 3)
 
 
-def test_a_refused_report_waits_and_a_malformed_one_is_dropped():
+def test_a_report_that_the_hub_put_off_is_told_again():
     bench = online()
-    for status in (429, 500, 503):
+    for status in (429, 500, 503, 0):
         bench.device.on_desired({"thermostat1": zone(25), "$version": bench.version()})
+        first = bench.device.next_report()
+        bench.device.on_reported(status)
+        assert bench.device.next_report() == first
+        bench.device.on_reported(204)
+        assert bench.device.next_report() is None
+
+
+def test_a_report_that_is_hopeless_is_dropped_until_the_next_connect():
+    bench = online()
+    for status in (400, 413):
+        bench.device.on_desired({"thermostat1": zone(26), "$version": bench.version()})
         assert len(bench.hub.drain(status)) == 1
         assert bench.device.next_report() is None
-        bench.clock.advance(29_999)
-        assert bench.device.next_report() is None
-        bench.clock.advance(1)
-        assert len(bench.hub.drain()) == 1
-    bench.device.on_desired({"thermostat1": zone(26), "$version": bench.version()})
-    assert len(bench.hub.drain(400)) == 1
-    bench.clock.advance(60_000)
-    assert bench.device.next_report() is None
-    assert len(bench.hub.connect()) == 1
+        assert bench.log.has("error", "refused a reported patch with %d" % status)
+    bench.hub.desired = {"thermostat1": zone(26), "$version": bench.device.desired_version}
+    (patch,) = bench.hub.connect()
+    assert target(patch) == ack(26, 200, 3)
 
 
 def test_reports_are_split_to_fit_and_nothing_is_left_behind():
-    settings = Settings()
-    settings.report_bytes = 240
-    bench = Bench(settings)
-    information = bench.device.component("deviceInformation")
-    for name in ("manufacturer", "model", "swVersion", "osName", "processorManufacturer"):
-        information.report(name, name + " " + "x" * 50)
-    patches = bench.hub.connect()
-    assert len(patches) > 3
-    for patch in patches:
-        assert len(json.dumps(patch)) <= 240
-    assert len(bench.hub.reported["deviceInformation"]) == 6
-    assert bench.hub.connect() == []
+    names = ("manufacturer", "model", "swVersion", "osName", "processorManufacturer")
+    for limit in range(200, 330):
+        settings = Settings()
+        settings.report_bytes = limit
+        bench = Bench(settings)
+        for name in names:
+            bench.device.component("deviceInformation").report(name, "é" + "x" * 50)
+        bench.device.component().report("serialNumber", "y" * 60)
+        patches = bench.hub.connect()
+        assert 2 <= len(patches) <= 7
+        sizes = [len(json.dumps(patch).encode()) for patch in patches]
+        assert max(sizes) <= limit, (limit, sizes)
+        assert len(bench.hub.reported["deviceInformation"]) == 6
+        assert bench.hub.connect() == []
 
 
-def test_a_value_that_fits_no_report_is_dropped_and_told():
-    bench = online()
-    bench.device.component().report("serialNumber", "9" * 4000)
-    bench.device.component().report("connectivity", "wifi")
-    assert bench.hub.drain() == [{"connectivity": "wifi"}]
-    assert bench.log.has("error", "serialNumber has 4018 bytes")
+def test_a_report_may_fill_its_room_to_the_last_byte():
+    found = []
+    for limit in range(200, 330):
+        settings = Settings()
+        settings.report_bytes = limit
+        bench = Bench(settings)
+        bench.device.component("deviceInformation").report("model", "x" * 60)
+        bench.device.component("deviceInformation").report("osName", "y" * 50)
+        (first, *_) = bench.hub.connect()
+        found.append(len(json.dumps(first)) - limit)
+    # Separators after the last property are counted though they are not written
+    assert -6 <= max(found) <= 0, found
+
+
+def test_a_value_that_fits_no_report_is_dropped_and_told_once():
+    for length in (1410, 1490, 4000):
+        bench = online()
+        bench.device.component("deviceInformation").report("model", "9" * length)
+        bench.device.component().report("connectivity", "wifi")
+        assert bench.hub.drain() == [{"connectivity": "wifi"}]
+        assert bench.hub.drain() == []
+        errors = [text for level, text in bench.log.records if level == "error"]
+        assert errors == ["property model has %d bytes: too large to report" % (length + 13)]
 
 
 def test_our_own_mistakes_are_told_at_once():
