@@ -7,6 +7,7 @@ THERMO_SPEED        seconds in the rooms per real second (default 1)
 THERMO_OUTSIDE      record of the outside, see fetch_outside.py (default: 5 °C for ever)
 THERMO_OUTSIDE_ROW  hour of the record at which the replay begins (default 336: 15 January)
 THERMO_RESET_CAUSE  set by the launcher: power_on, software or watchdog
+THERMO_TICKS_PERIOD ms after which ticks wrap, a power of two (default: never; boards: 2^30)
 
 Bus 0 carries an SHT4x at 0x44 in room 0, bus 1 a BME280 at 0x76 in room 1; relay 0 and 1 heat
 these rooms. The button is pressed as long as a file named `button` lies in the data folder.
@@ -152,6 +153,14 @@ def resolver(host, port):
     system's own resolver is bounded and cached. Boards bring a resolver that does not block.
     """
     return socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM)[0][-1]
+
+
+def clock():
+    """The board's clock; with THERMO_TICKS_PERIOD its ticks wrap as those of a board do."""
+    from system.clock import Clock, WrappingClock
+
+    period = _number("THERMO_TICKS_PERIOD", int, 0, 1 << 16, 1 << 32)
+    return WrappingClock(period) if period else Clock()
 
 
 def watchdog(timeout_ms):

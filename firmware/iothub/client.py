@@ -5,8 +5,10 @@ import asyncio
 from iothub.session import STOPPED
 
 
-async def run(session, clock):
+async def run(session, clock, alive=None):
     """Drive `session` until it is STOPPED; cancel the task to leave without a farewell.
+
+    `alive()` is called every turn, at least every second or two, for whoever supervises this.
 
     What a handler raises comes out here, whichever of the two tasks met it.
     """
@@ -14,6 +16,8 @@ async def run(session, clock):
     try:
         while session.state != STOPPED:
             delay_ms = session.step()
+            if alive is not None:
+                alive()
             current = session.link if session.is_open else None
             if current is not link:
                 # At once: nobody may go on waiting for a socket that is closed

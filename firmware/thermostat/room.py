@@ -15,24 +15,27 @@ class Room:
     """`zone` is its entry in the settings, `control_settings` is `Settings.control`.
 
     `relay` may be None: the room is measured and never heated. `open_bus(number)` gives the I2C
-    bus that the sensor is on. `history.add(temperature_centi_c)` is told every good reading.
-
-    `target_centi_c` is the set point; whoever sets it has validated it.
+    bus that the sensor is on. `set_points.get(name)` is what is wanted, in 0.01 °C;
+    `history.add(temperature_centi_c)` is told every good reading.
     """
 
-    def __init__(self, zone, control_settings, relay, open_bus, history, log):
+    def __init__(self, zone, control_settings, relay, open_bus, set_points, history, log):
         self.name = zone.name
         self.control = ZoneControl(control_settings, relay is not None)
         self.history = history
         self.reading = Reading()
-        self.target_centi_c = zone.target_centi_c
         self._zone = zone
+        self._set_points = set_points
         self._relay = relay
         self._open_bus = open_bus
         self._log = log
         self._sensor = None
         self._outcome = None  # of the measurement since the last tick: good, failed or none
         self._trouble = ""
+
+    @property
+    def target_centi_c(self):
+        return self._set_points.get(self.name)
 
     @property
     def temperature_centi_c(self):
