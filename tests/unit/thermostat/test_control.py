@@ -280,7 +280,7 @@ def test_random_traces_keep_the_six_invariants():
             decided[trace.control.reason] += 1
     # The traces went where the rules are
     assert switched > 1000
-    assert min(decided[1:]) > 500, decided
+    assert min(decided[1:]) > 300, decided
 
 
 class Checked:
