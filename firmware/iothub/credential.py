@@ -16,7 +16,8 @@ class SasCredential:
     """Tokens of `life_s`, due for renewal after `renew_percent` of it."""
 
     def __init__(self, identity, clock, life_s, renew_percent):
-        assert 0 < life_s <= _LONGEST_LIFE_S and 0 < renew_percent < 100
+        assert 0 < life_s <= _LONGEST_LIFE_S
+        assert 0 < renew_percent < 100
         self._identity = identity
         self._resource = resource(identity)
         self._clock = clock
@@ -29,9 +30,7 @@ class SasCredential:
         """A fresh token, as a bytearray. Only while `clock.unix_time()` is not 0."""
         self._made_ticks = self._looked_ticks = self._clock.ticks_ms()
         self._made_unix_s = self._clock.unix_time()
-        return build_token(
-            self._resource, self._identity.key(), self._made_unix_s + self._life_s
-        )
+        return build_token(self._resource, self._identity.key(), self._made_unix_s + self._life_s)
 
     def is_due(self):
         """The token nears its end, or the wall clock was set since it was made."""

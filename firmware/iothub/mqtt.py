@@ -11,10 +11,9 @@ What is replaced, and why:
                   wait inside for their answer; packet ids run past 65535; five writes a packet
     wait_msg, check_msg
                   block within a packet, deliver cut packets, allocate what the peer asks for
-Here a packet leaves in one write and arrives into one preallocated buffer, by whatever pieces
-the link has; each is bounded in length and in time. Every failure is LinkError (close, dial
-again) or ProtocolError (the peer is not one of ours: close). A caller sends only while
-`is_sending()` is False.
+Here a packet leaves in one write, bounded in time, and arrives through `iothub.receiver`. Every
+failure is LinkError (close, dial again) or ProtocolError (the peer is not one of ours: close).
+A caller sends only while `is_sending()` is False.
 
 Source: OASIS MQTT 3.1.1.
 """
@@ -26,25 +25,18 @@ from iothub.errors import LinkError, ProtocolError
 from iothub.packets import (
     CONNACK,
     PINGRESP,
-    PUBACK,
     PUBLISH,
+    QOS1_BITS,
+    QOS_BITS,
     SUBACK,
     length_bytes,
     write_length,
 )
+from iothub.receiver import Receiver
 
-# The hub sends bodies of at most 128 KB (commands, answers) and topics far below 64 KB; what
-# claims to be longer is no hub's packet. Longer than our buffer but legal: drained.
-_LONGEST_PACKET = const(256 * 1024)
-_DRAIN_BYTES = const(64)
-# Pieces drained in one call: control and watchdog must get their turn
-_MOST_PIECES = const(64)
 # Ping at 3/4 of the keep-alive time: noticed dead before the hub's own limit of 3/2
 _PING_PER_MILLE = const(750)
 
-_ANSWERS = (CONNACK, PUBACK, SUBACK, PINGRESP)
-_QOS_BITS = const(0x06)
-_QOS1_BITS = const(0x02)
 _SUBSCRIPTION_REFUSED = const(0x80)
 _LAST_RETURN_CODE = const(5)
 
@@ -86,7 +78,6 @@ class Client(MQTTClient):
         self.session_present = False
         self.refused_filters = 0  # of the SUBACK
         self.packet_id = 0  # of the last PUBACK or SUBACK
-        self.has_more = False  # check_msg stopped for the sake of others, not for lack of data
         self._clock = clock
         self._packet_timeout_ms = settings.packet_timeout_ms
         self._answer_timeout_ms = settings.answer_timeout_ms
@@ -94,9 +85,7 @@ class Client(MQTTClient):
         self._link = None
         self.sock = _Outgoing(settings.send_bytes)
         self._puback = bytearray(b"\x40\x02\0\0")
-        self._head = bytearray(2)
-        self._body = bytearray(settings.receive_bytes)
-        self._drain = bytearray(_DRAIN_BYTES)
+        self._receiver = Receiver(settings.receive_bytes, clock, settings.packet_timeout_ms)
         self._reset()
 
     def open(self, link):
@@ -117,10 +106,12 @@ class Client(MQTTClient):
         self._packet = self.sock.buffer  # what is being written: buffer, offset, bytes left
         self._packet_at = 0
         self._packet_left = 0
-        self._send_began = self._receive_began = 0
+        self._send_began = 0
         self._is_pinging = False
         self._ping_began = 0
-        self._await_packet()
+        self._filters = 0  # how many the SUBSCRIBE had, and its packet id
+        self._subscribe_id = -1
+        self._receiver.expect()
 
     # ---- out
 
@@ -159,7 +150,8 @@ class Client(MQTTClient):
 
     def publish(self, topic, msg, retain=False, qos=0):
         """Send `msg` (bytes) at QoS 0. For QoS 1: see `iothub.outbox` and `transmit`."""
-        assert qos == 0 and self.can_publish(topic, msg)
+        assert qos == 0
+        assert self.can_publish(topic, msg)
         MQTTClient.publish(self, topic, msg, retain)
 
     def can_publish(self, topic, msg):
@@ -218,7 +210,7 @@ class Client(MQTTClient):
         try:
             return self._link.write(self._packet, self._packet_at, self._packet_left)
         except OSError as error:
-            raise LinkError(_reason(error)) from error
+            raise LinkError(str(error)) from error
 
     def _write_head(self, kind, rest):
         head = bytearray(1 + length_bytes(rest))
@@ -250,18 +242,25 @@ class Client(MQTTClient):
         CONNACK, SUBACK and PUBACK leave their content in attributes; a PUBLISH has been
         through the callback. Raises LinkError, ProtocolError.
         """
+        receiver = self._receiver
         # Nothing is taken in while something is on its way out: an answer would need its place
-        if self.is_sending() or not self._receive():
+        if self.is_sending() or not receiver.receive(self._link):
             return None
-        kind, length = self._kind, self._length
+        kind, length = receiver.kind, receiver.length
+        receiver.expect()
         self._last_received = self._clock.ticks_ms()
         self._is_pinging = False
-        self._await_packet()
+        if (kind == CONNACK) != (self.return_code < 0):
+            raise ProtocolError("CONNACK is not the first packet, or not the only one")
         if kind & 0xF0 == PUBLISH:
-            self._take_publish(kind, length)
+            self._take_publish(kind, length, receiver.body)
         else:
-            self._take_answer(kind)
+            self._take_answer(kind, length, receiver.body)
         return kind & 0xF0
+
+    def has_more(self):
+        """`check_msg` stopped for the sake of others, not for lack of data."""
+        return self._receiver.has_more
 
     def wait_msg(self):
         raise NotImplementedError("it would block; check_msg does not")
@@ -269,96 +268,7 @@ class Client(MQTTClient):
     def unsubscribe(self, topic):
         raise NotImplementedError("the four subscriptions are for life")
 
-    def _await_packet(self):
-        self._kind = 0  # first byte of the packet that arrives, 0 = none has begun
-        self._length = -1  # its remaining length, -1 = not known yet
-        self._partial = 0
-        self._shift = 0
-        self._received = 0
-
-    def _receive(self):
-        """Take what the link has; True when a packet is whole."""
-        self.has_more = False
-        if (self._length >= 0 or self._receive_head()) and self._receive_body():
-            return True
-        if self._kind and self._age_ms(self._receive_began) > self._packet_timeout_ms:
-            raise LinkError("a packet did not arrive whole in time")
-        return False
-
-    def _receive_head(self):
-        """First byte and length; two reads for nearly every packet. True when both are here."""
-        if not self._kind:
-            taken = self._read(self._head, 0, 2)
-            if not taken:
-                return False
-            self._receive_began = self._clock.ticks_ms()
-            self._take_kind(self._head[0])
-            if taken == 2:
-                self._take_length_byte(self._head[1])
-        while self._length < 0:
-            if not self._read(self._head, 0, 1):
-                return False
-            self._take_length_byte(self._head[0])
-        return True
-
-    def _take_kind(self, kind):
-        if kind & 0xF0 == PUBLISH:
-            if kind & _QOS_BITS > _QOS1_BITS:
-                raise ProtocolError("a PUBLISH at a QoS that was not granted")
-        elif kind not in _ANSWERS:
-            raise ProtocolError("packet type 0x%02x" % kind)
-        if (kind == CONNACK) != (self.return_code < 0):
-            raise ProtocolError("CONNACK is not the first packet, or not the only one")
-        self._kind = kind
-
-    def _take_length_byte(self, byte):
-        """Source: MQTT 3.1.1 §2.2.3"""
-        self._partial |= (byte & 0x7F) << self._shift
-        self._shift += 7
-        if byte & 0x80:
-            if self._shift > 21:
-                raise ProtocolError("a length of more than four bytes")
-            return
-        kind, length = self._kind, self._partial
-        if kind & 0xF0 == PUBLISH:
-            is_legal = 2 < length <= _LONGEST_PACKET
-        elif kind == PINGRESP:
-            is_legal = length == 0
-        elif kind == SUBACK:
-            is_legal = length == 2 + self._filters
-        else:
-            is_legal = length == 2
-        if not is_legal:
-            raise ProtocolError("packet 0x%02x with a length of %d" % (kind, length))
-        self._length = length
-
-    def _receive_body(self):
-        """True when all of it is here, or all that fits and the rest drained."""
-        pieces = 0
-        while self._received < self._length:
-            room = min(self._length, len(self._body)) - self._received
-            if room > 0:
-                taken = self._read(self._body, self._received, room)
-            else:
-                left = min(self._length - self._received, _DRAIN_BYTES)
-                taken = self._read(self._drain, 0, left)
-                pieces += 1
-            if not taken:
-                return False
-            self._received += taken
-            if pieces == _MOST_PIECES:
-                self.has_more = True
-                return False
-        return True
-
-    def _read(self, buffer, offset, size):
-        try:
-            return self._link.read_into(buffer, offset, size)
-        except OSError as error:
-            raise LinkError(_reason(error)) from error
-
-    def _take_answer(self, kind):
-        body = self._body
+    def _take_answer(self, kind, length, body):
         if kind == CONNACK:
             if body[0] > 1 or body[1] > _LAST_RETURN_CODE:
                 raise ProtocolError("CONNACK %d %d" % (body[0], body[1]))
@@ -367,49 +277,39 @@ class Client(MQTTClient):
         elif kind != PINGRESP:
             self.packet_id = body[0] << 8 | body[1]
             if kind == SUBACK:
-                self._take_suback()
+                self._take_suback(length, body)
 
-    def _take_suback(self):
-        if self.packet_id != self._subscribe_id:
+    def _take_suback(self, length, body):
+        if self.packet_id != self._subscribe_id or length != 2 + self._filters:
             raise ProtocolError("a SUBACK that nobody asked for")
         self._subscribe_id = -1
         self.refused_filters = 0
-        for i in range(2, 2 + self._filters):
-            if self._body[i] == _SUBSCRIPTION_REFUSED:
+        for i in range(2, length):
+            if body[i] == _SUBSCRIPTION_REFUSED:
                 self.refused_filters += 1
-            elif self._body[i] > 1:
-                raise ProtocolError("SUBACK grants 0x%02x" % self._body[i])
+            elif body[i] > 1:
+                raise ProtocolError("SUBACK grants 0x%02x" % body[i])
 
-    def _take_publish(self, kind, length):
+    def _take_publish(self, kind, length, body):
         """Source: MQTT 3.1.1 §3.3. The acknowledgement follows the callback's return."""
-        body = self._body
         at = 2 + (body[0] << 8 | body[1])
-        needs_ack = kind & _QOS_BITS == _QOS1_BITS
+        needs_ack = kind & QOS_BITS == QOS1_BITS
         start = at + 2 if needs_ack else at
         if start > min(length, len(body)):
             raise ProtocolError("a topic longer than its packet, or than our buffer")
-        if needs_ack:
-            packet_id = body[at] << 8 | body[at + 1]
-            if not packet_id:
-                raise ProtocolError("a PUBLISH with packet id 0")
+        packet_id = body[at] << 8 | body[at + 1] if needs_ack else 0
+        if needs_ack and not packet_id:
+            raise ProtocolError("a PUBLISH with packet id 0")
         message = None if length > len(body) else bytes(memoryview(body)[start:length])
         taken = self.cb(bytes(memoryview(body)[2:at]), message)
+        # The callback may have closed the link
         if needs_ack and taken is not False and self._link is not None:
             self._puback[2] = packet_id >> 8
             self._puback[3] = packet_id & 0xFF
             self.sock.write(self._puback)
             self.flush()
 
-    _filters = 0
-    _subscribe_id = -1
-
 
 def _as_bytes(text):
     """umqtt counts characters and sends bytes: give it bytes."""
     return text.encode() if isinstance(text, str) else text
-
-
-def _reason(error):
-    """The text of a link's OSError, without its type."""
-    text = str(error)
-    return text if text else "the link failed"

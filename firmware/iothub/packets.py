@@ -10,6 +10,9 @@ PUBLISH = const(0x30)
 PUBACK = const(0x40)
 SUBACK = const(0x90)
 PINGRESP = const(0xD0)
+# In the first byte of a PUBLISH
+QOS_BITS = const(0x06)
+QOS1_BITS = const(0x02)
 
 _PUBLISH_QOS1 = const(0x32)
 _DUP = const(0x08)

@@ -6,11 +6,13 @@
     CONNECTING   ACCEPTED    ask       SUBSCRIBING    four filters and the twin in one flight
     SUBSCRIBING  SUBSCRIBED            RECONCILING
     RECONCILING  TWIN_READ   arrive    ONLINE         then what was not acknowledged, again
-    ONLINE       TOKEN_DUE             RENEWING       nothing new leaves
+    ONLINE       TOKEN_DUE   hold      RENEWING       nothing new leaves
     RENEWING     QUIET       renew     OFFLINE        due at once, with a new token
+    CONNECTING   REFUSED     give_way  OFFLINE        after the long wait: somebody must act
+    CONNECTING   UNAVAILABLE come_back OFFLINE        after full-jitter backoff
     any          FAILED      lose      OFFLINE        after full-jitter backoff
-    any          REFUSED     give_way  OFFLINE        after the long wait: somebody must act
-    any          STOP        (stop)    STOPPING or STOPPED
+    ONLINE       STOP                  STOPPING       what waits still leaves
+    any other    STOP        leave     STOPPED
     STOPPING     QUIET       leave     STOPPED
     STOPPED      START       again     OFFLINE
 
@@ -40,10 +42,15 @@ from iothub.backoff import Backoff
 from iothub.counters import Counters
 from iothub.credential import SasCredential
 from iothub.errors import LinkError, ProtocolError
-from iothub.methods import MethodExchange
-from iothub.mqtt import Client
-from iothub.packets import CONNACK, PUBACK, SUBACK
-from iothub.twin import TwinExchange
+from iothub.traffic import (
+    ACCEPTED,
+    LONG_PAUSE_MS,
+    REFUSED,
+    SHORT_PAUSE_MS,
+    SUBSCRIBED,
+    UNAVAILABLE,
+    Traffic,
+)
 
 OFFLINE, CONNECTING, SUBSCRIBING, RECONCILING, ONLINE, RENEWING, STOPPING, STOPPED = range(8)
 STATE_NAMES = (
@@ -57,40 +64,22 @@ STATE_NAMES = (
     "stopped",
 )
 
-(
-    _DUE,
-    _OPEN,
-    _ACCEPTED,
-    _SUBSCRIBED,
-    _TWIN_READ,
-    _TOKEN_DUE,
-    _QUIET,
-    _FAILED,
-    _REFUSED,
-    _STOP,
-    _START,
-) = range(11)
+# Events of the session's own, behind those of the traffic
+_DUE, _OPEN, _TWIN_READ, _TOKEN_DUE, _QUIET, _FAILED, _STOP, _START = range(10, 18)
 
-# The longest that step() asks to sleep: time-outs, token and reports are looked at this often
-_LONGEST_SLEEP_MS = const(1000)
-# While a peer owes us the next move of a handshake or takes our bytes slowly
-_SHORT_SLEEP_MS = const(20)
-# Packets handled in one step: a flood must leave the other tasks their turn
-_MOST_PACKETS = const(16)
 # Online for so long, and the next failure starts the backoff anew. Two devices that share an
 # id throw each other out at once; without this they would do so once a second for ever.
 _SETTLED_AFTER_MS = const(30_000)
 
 _REFUSALS = {
-    1: "the hub does not speak MQTT 3.1.1 (CONNACK 1)",
-    2: "the hub refused the device id as client id (CONNACK 2): check DeviceId",
-    3: "the hub is unavailable (CONNACK 3)",
+    1: "the hub refused the protocol version (CONNACK %d): is HostName an IoT hub's?",
+    2: "the hub refused the client id (CONNACK %d): check DeviceId",
+    3: "the hub is unavailable (CONNACK %d)",
 }
 _CREDENTIAL = (
     "the hub refused the credential (CONNACK %d): check HostName, DeviceId and SharedAccessKey, "
     "that the device is enabled, and that its clock is right"
 )
-_UNAVAILABLE = const(3)
 
 
 class Session:
@@ -118,28 +107,11 @@ class Session:
         self._credential = SasCredential(
             identity, clock, settings.token_life_s, settings.token_renew_percent
         )
-        user = topics.user_name(identity, settings.product, settings.model_id)
-        self._client = Client(identity.device_id, identity.host, user, clock, settings)
-        self._client.set_callback(self._on_publish)
-        self._twin = TwinExchange(
-            self._client,
-            handler,
-            Backoff(random_below, settings.backoff_base_ms, settings.backoff_cap_ms),
-            clock,
-            log,
-            self.counters,
-            settings.answer_timeout_ms,
-        )
-        self._methods = MethodExchange(outbox, handler, log, self.counters)
-        self._filters = (
-            topics.messages(identity.device_id),
-            topics.TWIN_ANSWERS,
-            topics.DESIRED_PATCHES,
-            topics.METHODS,
+        self._traffic = Traffic(
+            identity, clock, random_below, outbox, log, handler, settings, self.counters
         )
         self._since = clock.ticks_ms()  # when the state was entered
         self._wait_ms = 0  # in OFFLINE, before the next dial
-        self._progress = self._since  # when the hub last acknowledged, or had nothing to
         self._is_settled = False
         self._told_no_date = False
         self._send_error = None  # a link that broke in send(): told in the next step()
@@ -166,15 +138,15 @@ class Session:
 
         QoS 1. It leaves at once if the window allows, else later, with the time it was made.
         """
-        at_once = self.state == ONLINE and not self._client.is_sending()
-        made = b"" if self.state == ONLINE else topics.created(self._clock.utc_text())
+        at_once = self._traffic.can_send()
+        made = b"" if self._traffic.is_flowing else topics.created(self._clock.utc_text())
         if not self._outbox.put_telemetry(topic, payload, size, made, at_once):
             self.counters.refused += 1
             self._log.warning("telemetry of %d bytes is too long to be sent", size)
             return False
         if at_once and self._send_error is None:
             try:
-                self._send_waiting()
+                self._traffic.send_waiting()
             except LinkError as error:
                 self._send_error = error
         return True
@@ -205,24 +177,26 @@ class Session:
             # Ticks cannot span the days that this may take
             self._since = self._clock.ticks_ms()
             self._wait_ms = 0
-            return _LONGEST_SLEEP_MS
+            return LONG_PAUSE_MS
         left_ms = self._wait_ms - self._elapsed_ms()
         if left_ms <= 0:
             self._fire(_DUE)
             return 0
-        return min(left_ms, _LONGEST_SLEEP_MS)
+        return min(left_ms, LONG_PAUSE_MS)
 
     def _connect(self):
         """CONNECTING: first the link, then the hub's CONNACK."""
-        if not self.is_open:
-            if self._is_ready():
-                self._fire(_OPEN)
-            elif self._elapsed_ms() > self._settings.dial_timeout_ms:
-                raise LinkError("no connection in time")
-            return _SHORT_SLEEP_MS
-        self._expect_within(self._settings.packet_timeout_ms + self._settings.answer_timeout_ms)
-        self._exchange()
-        return _SHORT_SLEEP_MS
+        if self.is_open:
+            # TLS shakes hands while CONNECT is on its way
+            self._expect_within(
+                self._settings.packet_timeout_ms + self._settings.answer_timeout_ms
+            )
+            return min(self._exchange(), SHORT_PAUSE_MS)
+        if self._is_ready():
+            self._fire(_OPEN)
+            return 0
+        self._expect_within(self._settings.dial_timeout_ms)
+        return SHORT_PAUSE_MS
 
     def _subscribe(self):
         """SUBSCRIBING"""
@@ -231,37 +205,53 @@ class Session:
 
     def _reconcile(self):
         """RECONCILING"""
-        delay_ms = self._exchange()
-        if self._twin.is_read and self.state == RECONCILING:
+        pause_ms = self._exchange()
+        if self.state != RECONCILING:
+            return 0
+        self._traffic.tend()
+        if self._traffic.twin.is_read:
             self._fire(_TWIN_READ)
             return 0
-        return delay_ms
+        return pause_ms
 
     def _serve(self):
         """ONLINE"""
-        delay_ms = self._exchange()
-        if self.state == ONLINE:
-            self._send_waiting()
-            self._look_after()
-        return _SHORT_SLEEP_MS if self._client.is_sending() else delay_ms
+        pause_ms = self._exchange()
+        if self.state != ONLINE:
+            return 0
+        self._traffic.send_waiting()
+        self._traffic.tend()
+        if not self._is_settled and self._elapsed_ms() > _SETTLED_AFTER_MS:
+            self._is_settled = True
+            self._backoff.reset()
+        if self._credential.is_due():
+            self._fire(_TOKEN_DUE)
+            return 0
+        return pause_ms if self._traffic.can_send() else SHORT_PAUSE_MS
 
     def _finish(self):
         """RENEWING, STOPPING: what is out comes home, for a bounded time."""
         self._exchange()
-        if self.state == STOPPING:
-            self._send_waiting()
-            is_quiet = self._outbox.is_empty()
-        else:
-            is_quiet = not self._outbox.in_flight() and not self._twin.is_reporting()
-        is_quiet = is_quiet and not self._client.is_sending()
+        if self.state == STOPPED:
+            return 0
+        if self._traffic.is_flowing:
+            self._traffic.send_waiting()
+        is_quiet = self._traffic.is_quiet()
         if is_quiet or self._elapsed_ms() > self._settings.drain_timeout_ms:
             self._fire(_QUIET)
             return 0
-        return _SHORT_SLEEP_MS
+        return SHORT_PAUSE_MS
 
     def _rest(self):
         """STOPPED"""
-        return _LONGEST_SLEEP_MS
+        return LONG_PAUSE_MS
+
+    def _exchange(self):
+        event = self._traffic.exchange()
+        if event:
+            self._fire(event)
+            return 0
+        return self._traffic.pause_ms
 
     # ---- actions of the table
 
@@ -274,21 +264,20 @@ class Session:
 
     def _greet(self):
         self.is_open = True
-        self._client.open(self.link)
-        self._client.pswd = self._credential.password()
-        self._client.connect(clean_session=False)
-        self._client.pswd = None
+        self._traffic.open(self.link, self._credential.password())
 
     def _ask(self):
-        self._client.subscribe(self._filters, self._outbox.next_id())
-        self._twin.begin()
+        self._traffic.ask()
 
     def _arrive(self):
         self.counters.connects += 1
-        self._progress = self._clock.ticks_ms()
         self._is_settled = False
+        self._traffic.is_flowing = True
         self._log.info("online as %s", self._identity.device_id)
         self._handler.on_online()
+
+    def _hold(self):
+        self._traffic.is_flowing = False
 
     def _renew(self):
         self.counters.renewals += 1
@@ -302,9 +291,20 @@ class Session:
         self._wait_ms = self._backoff.next_ms()
 
     def _give_way(self):
+        code = self._traffic.refusal_code()
         self.counters.failures += 1
         self._drop_link()
         self._wait_ms = self._backoff.slow_ms()
+        self._tell_refusal(code)
+
+    def _come_back(self):
+        code = self._traffic.refusal_code()
+        self._lose()
+        self._tell_refusal(code)
+
+    def _tell_refusal(self, code):
+        text = _REFUSALS.get(code, _CREDENTIAL)
+        self._log.error(text + "; next try in %d s", code, self._wait_ms // 1000)
 
     def _leave(self):
         self._hang_up()
@@ -324,28 +324,25 @@ class Session:
 
     def _fail(self, error):
         name = STATE_NAMES[self.state]
-        # A certificate that was refused stays so until somebody acts
+        self._fire(_FAILED)
+        if self.state == STOPPED:
+            return
         if str(error).startswith("TLS: "):
-            self._fire(_REFUSED)
-        else:
-            self._fire(_FAILED)
-        if self.state == OFFLINE:
-            self._log.warning("%s: %s; next try in %d s", name, error, self._wait_ms // 1000)
+            # A certificate that is refused stays so until somebody acts
+            self._wait_ms = self._backoff.slow_ms()
+        self._log.warning("%s: %s; next try in %d s", name, error, self._wait_ms // 1000)
 
     def _hang_up(self):
-        self._client.disconnect()
+        self._traffic.farewell()
         self._drop_link()
 
     def _drop_link(self):
         link, self.link = self.link, None
         self.is_open = False
         self._send_error = None
-        self._client.close()
         if link is not None:
             link.close()
-        self._outbox.link_lost()
-        self._methods.link_lost()
-        self._twin.link_lost()
+        self._traffic.close()
 
     def _elapsed_ms(self):
         return self._clock.ticks_diff(self._clock.ticks_ms(), self._since)
@@ -360,111 +357,6 @@ class Session:
         except OSError as error:
             raise LinkError(str(error)) from error
 
-    # ---- traffic
-
-    def _exchange(self):
-        """Send what is begun, handle what has arrived; when to come back."""
-        if not self._client.flush():
-            return _SHORT_SLEEP_MS
-        for _ in range(_MOST_PACKETS):
-            kind = self._client.check_msg()
-            if kind is None:
-                break
-            self._take(kind)
-            if self.link is None:
-                return 0
-        else:
-            return 0
-        if self.state != CONNECTING:
-            self._twin.tend()
-            self._client.keep_alive()
-        return 0 if self._client.has_more else _LONGEST_SLEEP_MS
-
-    def _take(self, kind):
-        if kind == PUBACK:
-            if self._outbox.acknowledge(self._client.packet_id):
-                self._progress = self._clock.ticks_ms()
-            else:
-                self.counters.malformed += 1
-            if self.state == ONLINE:
-                self._send_waiting()
-        elif kind == CONNACK:
-            self._take_connack(self._client.return_code)
-        elif kind == SUBACK:
-            if self._client.refused_filters:
-                raise ProtocolError("the hub refused a subscription")
-            self._fire(_SUBSCRIBED)
-
-    def _take_connack(self, code):
-        if code == 0:
-            self._fire(_ACCEPTED)
-            return
-        text = _REFUSALS.get(code) or _CREDENTIAL % code
-        self._fire(_FAILED if code == _UNAVAILABLE else _REFUSED)
-        self._log.error("%s; next try in %d s", text, self._wait_ms // 1000)
-
-    def _send_waiting(self):
-        while not self._client.is_sending():
-            slot = self._outbox.next()
-            if slot < 0:
-                return
-            if not self._outbox.in_flight():
-                self._progress = self._clock.ticks_ms()
-            self._outbox.mark_sent()
-            self._client.transmit(
-                self._outbox.slots, self._outbox.offset(slot), self._outbox.size(slot)
-            )
-
-    def _look_after(self):
-        """ONLINE: acknowledgements in time, the next report, the token, the backoff."""
-        if self._outbox.in_flight():
-            waited_ms = self._clock.ticks_diff(self._clock.ticks_ms(), self._progress)
-            if waited_ms > self._settings.ack_timeout_ms:
-                raise LinkError("no acknowledgement in time")
-        if not self._client.is_sending():
-            self._twin.report()
-        if not self._is_settled and self._elapsed_ms() > _SETTLED_AFTER_MS:
-            self._is_settled = True
-            self._backoff.reset()
-        if self._credential.is_due():
-            self._fire(_TOKEN_DUE)
-
-    def _on_publish(self, topic, body):
-        """The client's callback. False leaves a packet unacknowledged."""
-        try:
-            arrival = topics.parse(topic, self._identity.device_id)
-            if body is None:
-                self.counters.oversize += 1
-                self._log.error("too long for the receive buffer: %s", bytes(topic[:60]).decode())
-            return self._dispatch(arrival, body)
-        except ProtocolError as error:
-            self.counters.malformed += 1
-            self._log.warning("a packet from the hub was dropped: %s", error)
-            return False
-
-    def _dispatch(self, arrival, body):
-        if arrival.kind == topics.TWIN_ANSWER:
-            self._twin.on_answer(arrival, body)
-        elif arrival.kind == topics.METHOD:
-            self._methods.on_call(arrival, body)
-        elif body is None:
-            return False
-        elif arrival.kind == topics.DESIRED:
-            self._twin.on_desired(arrival, body)
-        else:
-            return self._on_message(body, arrival.properties)
-        return True
-
-    def _on_message(self, body, properties):
-        try:
-            self._handler.on_message(body, properties)
-        except Exception as error:  # noqa: BLE001 - raising is how a handler declines a message
-            self.counters.declined += 1
-            self._log.error("a message was not handled and stays with the hub: %r", error)
-            return False
-        self.counters.messages += 1
-        return True
-
 
 _WORK = {
     OFFLINE: Session._wait,
@@ -478,17 +370,16 @@ _WORK = {
 }
 
 _LOST = (Session._lose, OFFLINE)
-_GIVEN_WAY = (Session._give_way, OFFLINE)
 _LEFT = (Session._leave, STOPPED)
 
 # event: {state: (action, next state)}; what is not here cannot happen
 _TABLE = {
     _DUE: {OFFLINE: (Session._dial, CONNECTING)},
     _OPEN: {CONNECTING: (Session._greet, CONNECTING)},
-    _ACCEPTED: {CONNECTING: (Session._ask, SUBSCRIBING)},
-    _SUBSCRIBED: {SUBSCRIBING: (None, RECONCILING)},
+    ACCEPTED: {CONNECTING: (Session._ask, SUBSCRIBING)},
+    SUBSCRIBED: {SUBSCRIBING: (None, RECONCILING)},
     _TWIN_READ: {RECONCILING: (Session._arrive, ONLINE)},
-    _TOKEN_DUE: {ONLINE: (None, RENEWING)},
+    _TOKEN_DUE: {ONLINE: (Session._hold, RENEWING)},
     _QUIET: {RENEWING: (Session._renew, OFFLINE), STOPPING: _LEFT},
     _FAILED: {
         CONNECTING: _LOST,
@@ -498,14 +389,15 @@ _TABLE = {
         RENEWING: _LOST,
         STOPPING: _LEFT,
     },
-    _REFUSED: {CONNECTING: _GIVEN_WAY, SUBSCRIBING: _GIVEN_WAY, STOPPING: _LEFT},
+    REFUSED: {CONNECTING: (Session._give_way, OFFLINE)},
+    UNAVAILABLE: {CONNECTING: (Session._come_back, OFFLINE)},
     _STOP: {
         OFFLINE: _LEFT,
         CONNECTING: _LEFT,
         SUBSCRIBING: _LEFT,
         RECONCILING: _LEFT,
         ONLINE: (None, STOPPING),
-        RENEWING: (None, STOPPING),
+        RENEWING: _LEFT,
     },
     _START: {STOPPED: (Session._again, OFFLINE)},
 }

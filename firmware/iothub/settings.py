@@ -2,7 +2,7 @@
 
 
 class Settings:
-    """Defaults for a small board and for real Azure; change attributes before the session starts."""
+    """Defaults for a small board and real Azure; change them before the session is made."""
 
     model_id = ""  # DTMI of the Plug and Play model that the device announces
     product = "thermostat-micropython/0.1"  # DeviceClientType: how the hub's logs name us

@@ -35,7 +35,9 @@ class Dialer:
     None: ask again later; it raises OSError. `timeout_ms` bounds name, TCP and TLS together.
     """
 
-    def __init__(self, context, clock, resolver=resolve_at_once, timeout_ms=20_000, sockets=socket):
+    def __init__(
+        self, context, clock, resolver=resolve_at_once, timeout_ms=20_000, sockets=socket
+    ):
         self.context = context
         self.clock = clock
         self.sockets = sockets
@@ -212,6 +214,9 @@ def _refusal(error):
 
 
 def _none_or_raise(error):
+    """None when nothing can be done now; mbedTLS's own errors are negative and get a text."""
     if error.errno == errno.EAGAIN:
         return None
+    if error.errno is not None and error.errno < 0:
+        raise OSError("TLS failed: %s" % (error.args[1] if error.args[1:] else error.errno))
     raise error

@@ -12,6 +12,7 @@ class FakeLink:
     def __init__(self, peer):
         self.peer = peer
         self.incoming = bytearray()
+        self._read = 0
         self.writes = []  # size of each write that was taken
         self.written = bytearray()
         self.received = 0
@@ -45,12 +46,16 @@ class FakeLink:
 
     def read_into(self, buffer, offset, size):
         self._check()
-        size = min(self._portion(size), len(self.incoming))
+        at = self._read
+        size = min(self._portion(size), len(self.incoming) - at)
         if not size and self.has_ended:
             raise OSError("closed by the peer")
         for i in range(size):
-            buffer[offset + i] = self.incoming[i]
-        self.incoming = self.incoming[size:]
+            buffer[offset + i] = self.incoming[at + i]
+        self._read += size
+        if self._read == len(self.incoming):
+            self.incoming = bytearray()
+            self._read = 0
         self.received += size
         return size
 

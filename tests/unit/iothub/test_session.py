@@ -2,7 +2,7 @@
 
 from doubles.hub_script import DEVICE, HOST, Bench
 from doubles.umqtt18 import both
-from iothub.session import CONNECTING, OFFLINE, ONLINE, RENEWING, STOPPED, STOPPING
+from iothub.session import ONLINE
 
 
 def test_connects_subscribes_reads_the_twin_and_is_online():
