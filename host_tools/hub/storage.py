@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,8 @@ from host_tools.hub.state.documents import Json
 from host_tools.hub.state.store import Change, EventRow
 
 SCHEMA_VERSION = 1
+
+_LOG = logging.getLogger(__name__)
 
 _SCHEMA = """
 CREATE TABLE documents (
@@ -190,7 +193,13 @@ class Storage:
             return
         self._commit_due = True
         # After the sockets that are ready now have been read: what they append shares it.
-        loop.call_soon(self.commit)
+        loop.call_soon(self._commit_due_now)
+
+    def _commit_due_now(self) -> None:
+        try:
+            self.commit()
+        except StorageError as error:
+            _LOG.error("Telemetry is not stored: %s.", error)
 
 
 def _open(path: Path | None) -> sqlite3.Connection:
@@ -217,21 +226,21 @@ def _migrate(database: sqlite3.Connection) -> None:
     (version,) = database.execute("PRAGMA user_version").fetchone()
     if version > SCHEMA_VERSION:
         raise StorageError(
-            "the state file was written by a newer version of thermo (format %d, this one knows"
-            " %d); use that version, or another file" % (version, SCHEMA_VERSION)
+            f"the state file was written by a newer version of thermo (format {version}, this one"
+            f" knows {SCHEMA_VERSION}); use that version, or another file"
         )
     if version == 0:
         for statement in _SCHEMA.split(";"):
             database.execute(statement)
-        database.execute("PRAGMA user_version = %d" % SCHEMA_VERSION)
+        database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     database.execute("COMMIT")
 
 
 def _explain(path: Path | None, error: Exception) -> str:
-    where = "the state in memory" if path is None else "the state file %s" % path
+    where = "the state in memory" if path is None else f"the state file {path}"
     text = str(error)
     if "locked" in text:
-        return "%s is used by another hub; stop it, or give another file" % where
+        return f"{where} is used by another hub; stop it, or give another file"
     if "not a database" in text:
-        return "%s is not a state file of a hub; give another file" % where
-    return "%s cannot be used (%s); check the disk and its permissions" % (where, text)
+        return f"{where} is not a state file of a hub; give another file"
+    return f"{where} cannot be used ({text}); check the disk and its permissions"

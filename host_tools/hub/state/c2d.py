@@ -92,7 +92,7 @@ class C2d:
         """
         self._registry.require(device_id)
         if message.ack not in ACKNOWLEDGEMENTS:
-            raise errors.argument_invalid("iothub-ack is not one of %s." % (ACKNOWLEDGEMENTS,))
+            raise errors.argument_invalid(f"iothub-ack is not one of {ACKNOWLEDGEMENTS}.")
         if message.size_bytes() > MAX_MESSAGE_BYTES:
             raise errors.too_large("The message is longer than 64 KB.")
         self._expire(device_id)
@@ -169,7 +169,7 @@ class C2d:
     def _stamp(self, device_id: str, message: Message) -> None:
         now = self._clock()
         message.message_id = message.message_id or str(uuid.uuid4())
-        message.to = "/devices/%s/messages/devicebound" % device_id
+        message.to = f"/devices/{device_id}/messages/devicebound"
         message.sequence_number = next(self._numbers)
         message.enqueued_s = now
         if message.expires_s is None:
@@ -214,7 +214,7 @@ class C2d:
 
 
 def _key(device_id: str, message: Message) -> str:
-    return "%016x/%s" % (message.sequence_number, device_id)
+    return f"{message.sequence_number:016x}/{device_id}"
 
 
 def _split_key(key: str) -> tuple[str, int]:
@@ -224,7 +224,7 @@ def _split_key(key: str) -> tuple[str, int]:
 
 def _change(device_id: str, message: Message) -> Change:
     document: JsonObject = {name: getattr(message, name) for name in _OPTIONAL_TEXTS}
-    properties: JsonObject = {name: value for name, value in message.properties.items()}
+    properties: JsonObject = {**message.properties}
     document |= {
         "body": base64.b64encode(message.body).decode("ascii"),
         "properties": properties,

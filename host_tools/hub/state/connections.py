@@ -152,7 +152,7 @@ class Connections:
         return [Change(_KIND, device_id, None)]
 
     def _keep(self, device_id: str, filters: dict[str, int]) -> None:
-        document: JsonObject = {name: qos for name, qos in filters.items()}
+        document: JsonObject = {**filters}
         self._store.write([Change(_KIND, device_id, document)])
         self._sessions[device_id] = filters
 

@@ -8,7 +8,7 @@ import math
 from datetime import datetime, timedelta, timezone
 from typing import NoReturn, TypeAlias
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 JsonObject: TypeAlias = "dict[str, Json]"
 
 NEVER = "0001-01-01T00:00:00Z"
@@ -19,7 +19,7 @@ _TICKS_AT_EPOCH = 621_355_968_000_000_000
 
 
 def _refuse_constant(text: str) -> NoReturn:
-    raise ValueError("%s is not JSON" % text)
+    raise ValueError(f"{text} is not JSON")
 
 
 def _finite(text: str) -> float:

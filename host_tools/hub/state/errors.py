@@ -44,16 +44,16 @@ def unauthorized(message: str) -> HubError:
 
 
 def queue_full(device_id: str) -> HubError:
-    text = "The queue of device %s holds as many messages as it may." % device_id
+    text = f"The queue of device {device_id} holds as many messages as it may."
     return HubError(403004, "DeviceMaximumQueueDepthExceeded", 403, text)
 
 
 def device_disabled(device_id: str) -> HubError:
-    return HubError(403012, "DeviceDisabled", 403, "Device %s is disabled." % device_id)
+    return HubError(403012, "DeviceDisabled", 403, f"Device {device_id} is disabled.")
 
 
 def device_not_found(device_id: str) -> HubError:
-    return HubError(404001, "DeviceNotFound", 404, "Device %s is not registered." % device_id)
+    return HubError(404001, "DeviceNotFound", 404, f"Device {device_id} is not registered.")
 
 
 def device_not_online(message: str, info: JsonObject) -> HubError:
@@ -61,7 +61,7 @@ def device_not_online(message: str, info: JsonObject) -> HubError:
 
 
 def device_exists(device_id: str) -> HubError:
-    return HubError(409001, "DeviceAlreadyExists", 409, "Device %s exists already." % device_id)
+    return HubError(409001, "DeviceAlreadyExists", 409, f"Device {device_id} exists already.")
 
 
 def precondition_failed(message: str) -> HubError:
@@ -69,7 +69,7 @@ def precondition_failed(message: str) -> HubError:
 
 
 def lock_lost(device_id: str) -> HubError:
-    text = "The lock on a message of device %s is lost or was never given." % device_id
+    text = f"The lock on a message of device {device_id} is lost or was never given."
     return HubError(412002, "DeviceMessageLockLost", 412, text)
 
 

@@ -50,7 +50,7 @@ class Hub:
 
     def device_connection_string(self, device_id: str) -> str:
         key = self.registry.key_texts(device_id)[0]
-        return "HostName=%s;DeviceId=%s;SharedAccessKey=%s" % (self.host_name, device_id, key)
+        return f"HostName={self.host_name};DeviceId={device_id};SharedAccessKey={key}"
 
     def sweep(self) -> None:
         """Let time pass: locks and messages expire, old events go. Call about once a second."""

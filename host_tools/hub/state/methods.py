@@ -20,6 +20,7 @@ from host_tools.hub.state.registry import Registry
 DEFAULT_RESPONSE_TIMEOUT_S = 30
 MAX_TIMEOUT_S = 300
 MIN_RESPONSE_TIMEOUT_S = 5
+MAX_NAME_CHARS = 256  # a name becomes part of a topic, which has to stay a valid one
 MAX_PAYLOAD_BYTES = 128 * 1024  # each way; the service's own limit
 
 
@@ -51,12 +52,12 @@ class Methods:
         """
         self._registry.require(device_id)
         _check_timeouts(response_timeout_s, connect_timeout_s)
-        if not name:
-            raise errors.argument_invalid("A method needs a name.")
+        if not 1 <= len(name) <= MAX_NAME_CHARS:
+            raise errors.argument_invalid("A method's name has 1 to 256 characters.")
         body = json.dumps(payload).encode("utf-8")
         if len(body) > MAX_PAYLOAD_BYTES:
             raise errors.argument_invalid("The payload is longer than 128 KB.")
-        rid = "%x" % next(self._rids)
+        rid = f"{next(self._rids):x}"
         answer: asyncio.Future[MethodResult] = asyncio.get_running_loop().create_future()
         self._pending[device_id, rid] = answer
         try:
@@ -126,4 +127,4 @@ def _check_timeouts(response_s: int, connect_s: int) -> None:
 
 
 def _timespan(seconds: int) -> str:
-    return "%02d:%02d:%02d" % (seconds // 3600, seconds // 60 % 60, seconds % 60)
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"

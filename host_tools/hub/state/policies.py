@@ -53,7 +53,7 @@ class Policy:
 
     def has_signed(self, token: SasToken) -> bool:
         keys = (self.primary_key, self.secondary_key)
-        return any([token.is_signed_by(base64.b64decode(key)) for key in keys])
+        return any(token.is_signed_by(base64.b64decode(key)) for key in keys)
 
 
 @dataclass(frozen=True)
@@ -113,11 +113,9 @@ class Policies:
     def connection_string(self, name: str, host: str | None = None) -> str:
         """`host`: with a port where the service client needs one (`localhost:8443`).
         Raises: KeyError for an unknown policy."""
-        return "HostName=%s;SharedAccessKeyName=%s;SharedAccessKey=%s" % (
-            host or self._host_name,
-            name,
-            self._policies[name].primary_key,
-        )
+        key = self._policies[name].primary_key
+        host = host or self._host_name
+        return f"HostName={host};SharedAccessKeyName={name};SharedAccessKey={key}"
 
     def authorize(self, token: str, resource: str, permission: str) -> Grant:
         """Check a service client's token.
@@ -130,7 +128,7 @@ class Policies:
         if policy is None or not policy.has_signed(parsed):
             raise errors.unauthorized("The token is not signed by a policy of this hub.")
         if not policy.allows(permission):
-            raise errors.unauthorized("Policy %s lacks %s." % (policy.name, permission))
+            raise errors.unauthorized(f"Policy {policy.name} lacks {permission}.")
         return Grant(parsed.expiry_s, "hub", policy.name)
 
     def authenticate_device(self, device_id: str, token: str) -> Grant:
@@ -140,12 +138,12 @@ class Policies:
         Raises: HubError 401003 (also for an unknown device, so that ids cannot be guessed),
         403012 (right key, but the device is disabled).
         """
-        path = "devices/%s" % device_id
+        path = f"devices/{device_id}"
         parsed = self._parse(token, path)
         if parsed.policy is not None:
             grant = self.authorize(token, path, DEVICE_CONNECT)
         elif self._registry.exists(device_id) and any(
-            [parsed.is_signed_by(key) for key in self._registry.keys(device_id) if key]
+            parsed.is_signed_by(key) for key in self._registry.keys(device_id) if key
         ):
             grant = Grant(parsed.expiry_s, "device")
         else:
@@ -160,7 +158,7 @@ class Policies:
         try:
             parsed = parse_token(token)
         except SasError as error:
-            raise errors.unauthorized("Not a usable token: %s." % error) from None
+            raise errors.unauthorized(f"Not a usable token: {error}.") from None
         if parsed.is_expired(self._clock()):
             raise errors.unauthorized("The token has expired.")
         if not parsed.covers(self._host_names, path):
@@ -173,7 +171,7 @@ def _fresh_key() -> str:
 
 
 def _to_document(policy: Policy) -> JsonObject:
-    permissions: list[Json] = list(sorted(policy.permissions))
+    permissions: list[Json] = [*sorted(policy.permissions)]
     return {
         "permissions": permissions,
         "primary_key": policy.primary_key,

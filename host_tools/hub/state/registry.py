@@ -12,6 +12,7 @@ import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from host_tools.hub.state import errors
 from host_tools.hub.state.connections import Connections
@@ -22,7 +23,7 @@ from host_tools.hub.state.documents import (
     etag_matches,
     iso_time,
 )
-from host_tools.hub.state.store import Change, Store
+from host_tools.hub.state.store import Change, Changes, Store
 
 MAX_LISTED = 1000  # the service's own page limit
 _DEVICE_ID = re.compile(r"[A-Za-z0-9\-:.+%_#*?!(),=@;$']{1,128}")
@@ -31,6 +32,9 @@ _MIN_KEY_BYTES, _MAX_KEY_BYTES = 16, 64
 _MAX_REASON_CHARS = 128
 _AUTHENTICATION_TYPES = ("sas", "selfSigned", "certificateAuthority", "none")
 _KIND = "device"
+
+# Named here, for within the class `list` is a method.
+Identities: TypeAlias = list[JsonObject]
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class Registry:
         self._clock = clock
         self._connections = connections
         self._devices: dict[str, Identity] = {}
-        self._forgetters: list[Callable[[str], list[Change]]] = [connections.forget]
+        self._forgetters: list[Callable[[str], Changes]] = [connections.forget]
         self._last_generation = 0
         self.queue_length: Callable[[str], int] = lambda device_id: 0
         for device_id, document in store.load(_KIND):
@@ -146,7 +150,7 @@ class Registry:
         self._store.write(changes)
         del self._devices[device_id]
 
-    def list(self, top: int = MAX_LISTED) -> list[JsonObject]:
+    def list(self, top: int = MAX_LISTED) -> Identities:
         """Up to `top` identities. Raises: HubError 400004 unless 1 ≤ top ≤ 1000."""
         if not 1 <= top <= MAX_LISTED:
             raise errors.argument_invalid("top is not in 1 to 1000.")
@@ -194,7 +198,7 @@ class Registry:
             "disabledDeviceCount": len(self._devices) - enabled,
         }
 
-    def on_delete(self, forget: Callable[[str], list[Change]]) -> None:
+    def on_delete(self, forget: Callable[[str], Changes]) -> None:
         """`forget(id)` drops what another part holds, and names what storage must drop."""
         self._forgetters.append(forget)
 
@@ -228,7 +232,7 @@ def _merge(former: Identity, document: JsonObject, now: float) -> Identity:
     kind = authentication.get("type") or former.authentication_type
     if kind not in _AUTHENTICATION_TYPES:
         raise errors.argument_invalid(
-            "authentication.type is not one of %s." % ", ".join(_AUTHENTICATION_TYPES)
+            "authentication.type is not one of {}.".format(", ".join(_AUTHENTICATION_TYPES))
         )
     keys = _object(authentication.get("symmetricKey"), "symmetricKey")
     prints = _object(authentication.get("x509Thumbprint"), "x509Thumbprint")
@@ -274,7 +278,7 @@ def _object(value: Json, name: str) -> JsonObject:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise errors.argument_invalid("%s is not an object." % name)
+        raise errors.argument_invalid(f"{name} is not an object.")
     return value
 
 

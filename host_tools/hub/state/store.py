@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 from host_tools.hub.state.documents import Json
 
@@ -14,6 +14,9 @@ class Change(NamedTuple):
     kind: str
     key: str
     document: Json
+
+
+Changes: TypeAlias = list[Change]
 
 
 class EventRow(NamedTuple):

@@ -1,16 +1,58 @@
-"""Device twins: desired and reported properties, tags, versions, metadata."""
+"""Device twins: desired properties and tags from the service, reported ones from the device.
+
+The etag changes with writes of the service only: a back end that reads, then writes with the etag
+is not disturbed by a device that reports meanwhile. `version` counts every change.
+Source: Azure IoT Hub developer guide, "Understand and use device twins in IoT Hub".
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
+from host_tools.hub.state import digital_twins
 from host_tools.hub.state.connections import Connections
-from host_tools.hub.state.documents import Json, JsonObject
+from host_tools.hub.state.documents import (
+    Json,
+    JsonObject,
+    counter_etag,
+    etag_matches,
+    iso_time,
+)
+from host_tools.hub.state.errors import argument_invalid, precondition_failed
 from host_tools.hub.state.registry import Registry
 from host_tools.hub.state.store import Change, Store
+from host_tools.hub.state.twin_rules import (
+    MAX_PROPERTIES_BYTES,
+    MAX_TAGS_BYTES,
+    check_size,
+    check_values,
+)
+from host_tools.hub.state.twin_section import Section, merged_tags
+
+MAX_MODEL_ID_CHARS = 128  # DTDL's limit for the id of an interface
+_KIND = "twin"
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A twin as stored; never changed in place."""
+
+    tags: JsonObject
+    desired: Section
+    reported: Section
+    version: int
+    etag_counter: int
+    model_id: str
+
+    @property
+    def etag(self) -> str:
+        return counter_etag(self.etag_counter)
 
 
 class Twins:
+    """Documents handed out share parts with the state: read them, do not change them."""
+
     def __init__(
         self,
         store: Store,
@@ -22,16 +64,44 @@ class Twins:
         self._clock = clock
         self._registry = registry
         self._connections = connections
+        self._twins = {key: _from_document(document) for key, document in store.load(_KIND)}
         registry.on_delete(self.forget)
 
     def get(self, device_id: str) -> JsonObject:
         """The twin as the service sees it, with $metadata. Raises: HubError 404001."""
-        raise NotImplementedError
+        twin = self._find(device_id)
+        identity = self._registry.get(device_id)
+        authentication = identity["authentication"]
+        assert isinstance(authentication, dict)
+        return {
+            "deviceId": device_id,
+            "etag": twin.etag,
+            "deviceEtag": identity["etag"],
+            "status": identity["status"],
+            "statusReason": identity["statusReason"],
+            "statusUpdateTime": identity["statusUpdatedTime"],
+            "connectionState": identity["connectionState"],
+            "lastActivityTime": identity["lastActivityTime"],
+            "cloudToDeviceMessageCount": identity["cloudToDeviceMessageCount"],
+            "authenticationType": authentication["type"],
+            "x509Thumbprint": authentication["x509Thumbprint"],
+            "modelId": twin.model_id,
+            "version": twin.version,
+            "tags": twin.tags,
+            "properties": {
+                "desired": twin.desired.service_view(),
+                "reported": twin.reported.service_view(),
+            },
+            "capabilities": identity["capabilities"],
+            "deviceScope": identity["deviceScope"],
+            "parentScopes": identity["parentScopes"],
+        }
 
     def device_view(self, device_id: str) -> JsonObject:
         """`{"desired": …, "reported": …}`, each with $version, without $metadata or tags: the
         body of the answer to a device's GET. Raises: HubError 404001."""
-        raise NotImplementedError
+        twin = self._find(device_id)
+        return {"desired": twin.desired.device_view(), "reported": twin.reported.device_view()}
 
     def update_desired(
         self,
@@ -42,36 +112,166 @@ class Twins:
     ) -> JsonObject:
         """Write tags and desired properties: `{"tags": …, "properties": {"desired": …}}`.
 
-        Merges, or with `replace` puts both sections anew. The connected device is sent the
-        change through its connection. Returns: the whole twin.
-        Raises: HubError 400004, 404001, 412001.
+        Merges, or with `replace` puts both sections anew (an absent one becomes empty); other
+        parts of a whole twin are ignored. The connected device is sent the change through its
+        connection. Returns: the whole twin. Raises: HubError 400004, 404001, 412001.
         """
-        raise NotImplementedError
+        twin = self._find(device_id)
+        tags, desired = _parse_service_patch(patch)
+        if not etag_matches(if_match, twin.etag):
+            raise precondition_failed("The twin has another etag.")
+        if replace:
+            self._replace(device_id, twin, tags, desired)
+        elif tags or desired:
+            self._merge(device_id, twin, tags, desired)
+        return self.get(device_id)
 
     def update_reported(self, device_id: str, patch: JsonObject) -> int:
         """Merge a device's report. Returns: the new $version of reported, for the answer
         `$iothub/twin/res/204/?$rid=…&$version=…`. Raises: HubError 400004, 404001."""
-        raise NotImplementedError
+        twin = self._find(device_id)
+        if not isinstance(patch, dict):
+            raise argument_invalid("Reported properties are an object.")
+        check_values(patch, "reported")
+        self._connections.touch(device_id)
+        if not patch:
+            return twin.reported.version
+        section = twin.reported.merged(patch, self._now(), versioned=False)
+        check_size(section.data, "reported", MAX_PROPERTIES_BYTES)
+        self._keep(device_id, replace(twin, reported=section, version=twin.version + 1))
+        return section.version
 
     def set_model_id(self, device_id: str, model_id: str) -> None:
-        """Keep the model id that the device announced ("" if none). Raises: HubError 404001."""
-        raise NotImplementedError
+        """Keep the model id that the device announced. Raises: HubError 400004, 404001."""
+        twin = self._find(device_id)
+        if len(model_id) > MAX_MODEL_ID_CHARS:
+            raise argument_invalid("The model id is longer than 128 characters.")
+        if model_id != twin.model_id:
+            self._keep(device_id, replace(twin, model_id=model_id, version=twin.version + 1))
 
     def model_id(self, device_id: str) -> str:
         """The last announced model id, or "". Raises: HubError 404001."""
-        raise NotImplementedError
+        return self._find(device_id).model_id
 
     def digital_twin(self, device_id: str) -> tuple[JsonObject, str]:
         """The Plug and Play view and its etag. Raises: HubError 404001."""
-        raise NotImplementedError
+        twin = self._find(device_id)
+        document = digital_twins.view(device_id, twin.model_id, twin.desired, twin.reported)
+        return document, twin.etag
 
     def patch_digital_twin(
         self, device_id: str, operations: Json, if_match: str | None = None
     ) -> str:
         """Apply a JSON Patch to writable properties. Returns: the new etag.
         Raises: HubError 400505, 400004, 404001, 412001."""
-        raise NotImplementedError
+        twin = self._find(device_id)
+        patch = digital_twins.desired_patch(operations, twin.desired.data, twin.reported.data)
+        self.update_desired(device_id, {"properties": {"desired": patch}}, if_match)
+        return self._find(device_id).etag
 
     def forget(self, device_id: str) -> list[Change]:
         """The device is deleted: the changes that storage still has to make."""
-        return []
+        if self._twins.pop(device_id, None) is None:
+            return []
+        return [Change(_KIND, device_id, None)]
+
+    def _merge(
+        self, device_id: str, twin: Twin, tags: JsonObject | None, patch: JsonObject | None
+    ) -> None:
+        section = twin.desired
+        if patch:
+            section = section.merged(patch, self._now(), versioned=True)
+        self._keep_service_write(device_id, twin, merged_tags(twin.tags, tags or {}), section)
+        if patch:
+            self._push(device_id, {**patch, "$version": section.version}, section.version)
+
+    def _replace(
+        self, device_id: str, twin: Twin, tags: JsonObject | None, data: JsonObject | None
+    ) -> None:
+        section = twin.desired.replaced(data or {}, self._now(), versioned=True)
+        self._keep_service_write(device_id, twin, merged_tags({}, tags or {}), section)
+        self._push(device_id, section.device_view(), section.version)
+
+    def _keep_service_write(
+        self, device_id: str, twin: Twin, tags: JsonObject, desired: Section
+    ) -> None:
+        check_size(tags, "tags", MAX_TAGS_BYTES)
+        check_size(desired.data, "desired", MAX_PROPERTIES_BYTES)
+        written = replace(
+            twin,
+            tags=tags,
+            desired=desired,
+            version=twin.version + 1,
+            etag_counter=twin.etag_counter + 1,
+        )
+        self._keep(device_id, written)
+
+    def _push(self, device_id: str, patch: JsonObject, version: int) -> None:
+        connection = self._connections.current(device_id)
+        if connection is not None:
+            connection.send_desired(patch, version)
+
+    def _find(self, device_id: str) -> Twin:
+        self._registry.require(device_id)
+        return self._twins.get(device_id) or _FRESH
+
+    def _keep(self, device_id: str, twin: Twin) -> None:
+        self._store.write([Change(_KIND, device_id, _to_document(twin))])
+        self._twins[device_id] = twin
+
+    def _now(self) -> str:
+        return iso_time(self._clock())
+
+
+_FRESH = Twin({}, Section.fresh(), Section.fresh(), version=1, etag_counter=1, model_id="")
+
+
+def _parse_service_patch(patch: Json) -> tuple[JsonObject | None, JsonObject | None]:
+    """Tags and desired of a service's write, checked; None where absent.
+
+    `$version` and `$metadata` are dropped: services send back what they read.
+    """
+    if not isinstance(patch, dict):
+        raise argument_invalid("A twin is an object.")
+    tags = _section(patch, "tags")
+    desired = _section(_section(patch, "properties") or {}, "desired")
+    if desired is not None:
+        desired = {k: v for k, v in desired.items() if k not in ("$version", "$metadata")}
+        check_values(desired, "desired")
+    if tags is not None:
+        check_values(tags, "tags")
+    return tags, desired
+
+
+def _section(document: JsonObject, name: str) -> JsonObject | None:
+    value = document.get(name)
+    if value is not None and not isinstance(value, dict):
+        raise argument_invalid(f"{name} is not an object.")
+    return value
+
+
+def _to_document(twin: Twin) -> JsonObject:
+    return {
+        "tags": twin.tags,
+        "desired": twin.desired.to_document(),
+        "reported": twin.reported.to_document(),
+        "version": twin.version,
+        "etag_counter": twin.etag_counter,
+        "model_id": twin.model_id,
+    }
+
+
+def _from_document(document: Json) -> Twin:
+    assert isinstance(document, dict)
+    tags, version, counter = document["tags"], document["version"], document["etag_counter"]
+    assert isinstance(tags, dict)
+    assert isinstance(version, int)
+    assert isinstance(counter, int)
+    return Twin(
+        tags,
+        Section.from_document(document["desired"]),
+        Section.from_document(document["reported"]),
+        version,
+        counter,
+        str(document["model_id"]),
+    )

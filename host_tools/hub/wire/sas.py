@@ -65,7 +65,7 @@ def parse_token(text: str) -> SasToken:
     fields = _parse_fields(rest.strip())
     missing = [name for name in ("sr", "sig", "se") if not fields.get(name)]
     if missing:
-        raise SasError("the token has no %s" % missing[0])
+        raise SasError(f"the token has no {missing[0]}")
     # 12 digits: beyond the year 30000, and short of numbers that cost anything.
     if not (fields["se"].isascii() and fields["se"].isdigit() and len(fields["se"]) <= 12):
         raise SasError("the expiry is not a number of seconds")
@@ -83,8 +83,8 @@ def build_token(resource: str, key: bytes, expiry_s: int, policy: str | None = N
     encoded = quote_plus(resource)
     expiry = str(expiry_s)
     signature = quote_plus(base64.b64encode(_sign(encoded, expiry, key)))
-    token = "%s sr=%s&sig=%s&se=%s" % (PREFIX, encoded, signature, expiry)
-    return token if policy is None else "%s&skn=%s" % (token, quote_plus(policy))
+    token = f"{PREFIX} sr={encoded}&sig={signature}&se={expiry}"
+    return token if policy is None else f"{token}&skn={quote_plus(policy)}"
 
 
 def _parse_fields(text: str) -> dict[str, str]:
@@ -105,7 +105,7 @@ def _parse_signature(text: str) -> bytes:
 
 
 def _sign(resource: str, expiry: str, key: bytes) -> bytes:
-    text = "%s\n%s" % (resource, expiry)
+    text = f"{resource}\n{expiry}"
     return hmac.new(key, text.encode("utf-8", "surrogateescape"), hashlib.sha256).digest()
 
 

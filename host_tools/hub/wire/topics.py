@@ -21,7 +21,6 @@ MAX_REQUEST_ID_CHARS = 256
 METHODS = "$iothub/methods/POST/#"
 TWIN_ANSWERS = "$iothub/twin/res/#"
 DESIRED = "$iothub/twin/PATCH/properties/desired/#"
-DEVICEBOUND = "messages/devicebound/#"
 
 _TWIN_GET = "$iothub/twin/GET/"
 _REPORTED = "$iothub/twin/PATCH/properties/reported/"
@@ -79,15 +78,19 @@ def _request_id(query: str) -> str:
     raise ProtocolError("a request without a usable $rid")
 
 
+def devicebound_filter(device_id: str) -> str:
+    return f"devices/{device_id}/messages/devicebound/#"
+
+
 def documented_filter(device_id: str, topic_filter: str) -> str | None:
-    """Return the hub's own name of a filter that a device may subscribe to, else None.
+    """Return the filter as the hub knows it, if a device may subscribe to it, else None.
 
     `devices/+/…` is what azure-sdk-for-c asks for: it means the device's own messages.
     """
-    if topic_filter in (METHODS, TWIN_ANSWERS, DESIRED):
-        return topic_filter
-    own = (f"devices/{device_id}/{DEVICEBOUND}", f"devices/+/{DEVICEBOUND}")
-    return DEVICEBOUND if topic_filter in own else None
+    own = devicebound_filter(device_id)
+    if topic_filter == devicebound_filter("+"):
+        return own
+    return topic_filter if topic_filter in (METHODS, TWIN_ANSWERS, DESIRED, own) else None
 
 
 def build_devicebound(device_id: str, bag: Mapping[str, str | None]) -> str:

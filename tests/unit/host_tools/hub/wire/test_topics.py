@@ -72,7 +72,8 @@ def test_filters():
     desired = "$iothub/twin/PATCH/properties/desired/#"
     assert topics.documented_filter("d", desired) == topics.DESIRED
     for devicebound in ("devices/d/messages/devicebound/#", "devices/+/messages/devicebound/#"):
-        assert topics.documented_filter("d", devicebound) == topics.DEVICEBOUND
+        own = topics.documented_filter("d", devicebound)
+        assert own == topics.devicebound_filter("d") == "devices/d/messages/devicebound/#"
 
 
 @pytest.mark.parametrize(
