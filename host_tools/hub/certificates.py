@@ -16,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import os
-import ssl
 import stat
 import tempfile
 from collections.abc import Iterable
@@ -63,13 +62,6 @@ class Certificates:
     @property
     def ca_bundle(self) -> Path:
         return self.workspace / "ca-bundle.pem"
-
-    def server_context(self) -> ssl.SSLContext:
-        """The context of every TLS listener: version 1.2 at least, as IoT Hub has it."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(self.server)
-        return context
 
 
 def prepare(

@@ -45,10 +45,11 @@ class Storage:
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
-        self._callbacks: list[Callable[[], None]] = []
+        self._callbacks: list[Callable[[bool], None]] = []
         self._waiters: list[asyncio.Future[None]] = []
         self._commit_due = False
         self._dirty = False
+        self._failure: StorageError | None = None
         try:
             self._database = _open(path)
         except (sqlite3.Error, OSError) as error:
@@ -64,11 +65,12 @@ class Storage:
 
     def write(self, changes: Sequence[Change]) -> None:
         """All changes or none; committed when it returns. Raises: StorageError."""
-        self._begin()
+        rows = [(each.kind, each.key, _to_text(each.document)) for each in changes]
         try:
+            self._begin()
             self._database.execute("SAVEPOINT changes")
-            for change in changes:
-                self._apply(change)
+            for kind, key, body in rows:
+                self._apply(kind, key, body)
             self._database.execute("RELEASE changes")
         except sqlite3.Error as error:
             with suppress(sqlite3.Error):
@@ -79,25 +81,26 @@ class Storage:
     def append_event(self, row: EventRow) -> None:
         """Queue an event for the next group commit. Outside an event loop it is committed
         at once. Raises: StorageError."""
-        self._begin()
+        head = json.dumps(row.head, separators=(",", ":"))
         try:
+            self._begin()
             self._database.execute(
                 "INSERT INTO events VALUES (?, ?, ?, ?, ?)",
-                (
-                    row.partition,
-                    row.sequence_number,
-                    row.enqueued_ms,
-                    json.dumps(row.head, separators=(",", ":")),
-                    row.body,
-                ),
+                (row.partition, row.sequence_number, row.enqueued_ms, head, row.body),
             )
         except sqlite3.Error as error:
             raise StorageError(_explain(self._path, error)) from error
         self._commit_soon()
 
     async def flush(self) -> None:
-        """Return once everything appended so far is committed. Raises: StorageError."""
+        """Return once everything appended so far is committed.
+
+        Call it in the same turn of the event loop as the appends (no `await` between), so that
+        a commit that fails is told to those whose events it held. Raises: StorageError.
+        """
         if not self._dirty:
+            if self._failure is not None:
+                raise self._failure
             return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
@@ -105,28 +108,26 @@ class Storage:
         await waiter
 
     def commit(self) -> None:
-        """Commit now what is open; tell those who wait. Raises: StorageError."""
+        """Commit now what is open; tell those who wait. What cannot be committed is undone.
+        Raises: StorageError."""
         self._commit_due = False
         if not self._dirty:
             return
-        waiters, self._waiters = self._waiters, []
+        self._dirty = False
+        failure: StorageError | None = None
         try:
             self._database.execute("COMMIT")
         except sqlite3.Error as error:
             failure = StorageError(_explain(self._path, error))
-            for waiter in waiters:
-                if not waiter.done():
-                    waiter.set_exception(failure)
-            raise failure from error
-        self._dirty = False
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
-        for callback in self._callbacks:
-            callback()
+            with suppress(sqlite3.Error):
+                self._database.execute("ROLLBACK")
+        self._failure = failure
+        self._tell(failure)
+        if failure is not None:
+            raise failure
 
-    def after_commit(self, callback: Callable[[], None]) -> None:
-        """Call `callback` after every commit."""
+    def after_commit(self, callback: Callable[[bool], None]) -> None:
+        """Call `callback` after every commit: True, or False if all since the last is lost."""
         self._callbacks.append(callback)
 
     def read_events(self, partition: int, first: int, limit: int) -> list[EventRow]:
@@ -152,8 +153,8 @@ class Storage:
         """Drop events older than `before_ms` or beyond the newest `keep` of a partition; the
         newest stays. Raises: StorageError."""
         for partition, (_, last) in self.sequence_ranges().items():
-            self._begin()
             try:
+                self._begin()
                 self._database.execute(
                     "DELETE FROM events WHERE part = ? AND number < ?"
                     " AND (enqueued_ms < ? OR number <= ?)",
@@ -167,20 +168,29 @@ class Storage:
         self.commit()
         self._database.close()
 
+    def _tell(self, failure: StorageError | None) -> None:
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if waiter.done():
+                continue
+            if failure is None:
+                waiter.set_result(None)
+            else:
+                waiter.set_exception(failure)
+        for callback in self._callbacks:
+            callback(failure is None)
+
     def _begin(self) -> None:
         if not self._database.in_transaction:
             self._database.execute("BEGIN")
         self._dirty = True
 
-    def _apply(self, change: Change) -> None:
-        if change.document is None:
-            self._database.execute(
-                "DELETE FROM documents WHERE kind = ? AND key = ?", (change.kind, change.key)
-            )
+    def _apply(self, kind: str, key: str, body: str | None) -> None:
+        if body is None:
+            self._database.execute("DELETE FROM documents WHERE kind = ? AND key = ?", (kind, key))
         else:
             self._database.execute(
-                "INSERT OR REPLACE INTO documents VALUES (?, ?, ?)",
-                (change.kind, change.key, json.dumps(change.document, separators=(",", ":"))),
+                "INSERT OR REPLACE INTO documents VALUES (?, ?, ?)", (kind, key, body)
             )
 
     def _commit_soon(self) -> None:
@@ -200,6 +210,10 @@ class Storage:
             self.commit()
         except StorageError as error:
             _LOG.error("Telemetry is not stored: %s.", error)
+
+
+def _to_text(document: Json) -> str | None:
+    return None if document is None else json.dumps(document, separators=(",", ":"))
 
 
 def _open(path: Path | None) -> sqlite3.Connection:

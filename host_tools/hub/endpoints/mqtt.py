@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import NoReturn
 
 from host_tools.hub.endpoints.mqtt_admission import Refusal, admit
 from host_tools.hub.endpoints.mqtt_link import Link, LinkClosed
@@ -29,7 +30,7 @@ MAX_IDLE_S = 1767
 PACKETS_PER_TURN = 32
 """Then the other clients have their turn: that many twin reads take a few milliseconds."""
 
-log = logging.getLogger("thermo.hub.mqtt")
+log = logging.getLogger(__name__)
 
 
 async def serve_connection(
@@ -41,13 +42,10 @@ async def serve_connection(
     try:
         reason = await connection.run()
         log.info("%s: %s", connection.name, reason)
-    except asyncio.CancelledError:
-        connection.end(hub_stops=True)
-        raise
-    except Exception:  # noqa: BLE001 - a fault of ours costs one connection, not the hub
+    except Exception:
+        # A fault of ours costs one connection, not the hub.
         log.exception("%s: a fault of the hub itself", connection.name)
     finally:
-        connection.end()
         await link.finish()
 
 
@@ -60,7 +58,19 @@ class _Connection:
         self.name = link.peer
 
     async def run(self) -> str:
-        """Return why the connection ended."""
+        """Return why the connection ended, after it has left the hub's state."""
+        hub_stops = False
+        try:
+            return await self._reason()
+        except asyncio.CancelledError:
+            hub_stops = True
+            raise
+        finally:
+            self._link.close("closed")
+            if self._session is not None:
+                self._session.end(hub_stops)
+
+    async def _reason(self) -> str:
         try:
             await self._converse()
         except LinkClosed as end:
@@ -76,16 +86,8 @@ class _Connection:
             return f"closed: {error.code} {error.name}, {error.message}"
         except StorageError as error:
             return f"closed: {error}"
-        finally:
-            self._link.close("closed")
 
-    def end(self, hub_stops: bool = False) -> None:
-        """Leave the hub's state; nothing happens the second time."""
-        if self._session is not None:
-            self._session.end(hub_stops)
-            self._session = None
-
-    async def _converse(self) -> None:
+    async def _converse(self) -> NoReturn:
         connect = await self._first_packet()
         admission = admit(self._hub, connect)
         self.name = f"{self.name} {admission.device_id}"
@@ -108,7 +110,7 @@ class _Connection:
         assert isinstance(packet, p.Connect), "the decoder lets no other packet be the first"
         return packet
 
-    async def _serve(self, session: Session, idle_limit_s: float) -> None:
+    async def _serve(self, session: Session, idle_limit_s: float) -> NoReturn:
         """Handle packets until something raises. Only whole packets keep the client alive."""
         loop = asyncio.get_running_loop()
         heard = loop.time()

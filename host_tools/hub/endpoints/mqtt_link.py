@@ -38,7 +38,7 @@ class Link:
     def peer(self) -> str:
         """The client's address, for the log."""
         address = self._writer.get_extra_info("peername")
-        return "%s:%s" % address[:2] if isinstance(address, tuple) else "?"
+        return f"{address[0]}:{address[1]}" if isinstance(address, tuple) else "?"
 
     def close(self, reason: str) -> None:
         """End the connection, with `reason` for the log; the first reason stays."""
@@ -51,20 +51,25 @@ class Link:
         Raises LinkClosed: at the end of the stream, after `close`, or with the text `late` when
         nothing came in time.
         """
-        task = asyncio.ensure_future(self._reader.read(_READ_BYTES))
+        task = asyncio.ensure_future(self._read())
         try:
             waited: set[asyncio.Future[bytes] | asyncio.Future[str]] = {task, self._closed}
             await asyncio.wait(waited, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-            self.check_open()
-            if not task.done():
-                raise LinkClosed(late)
-            if data := task.result():
-                return data
-        except OSError as error:
-            raise LinkClosed(f"the connection broke ({type(error).__name__})") from None
         finally:
             task.cancel()
-        raise LinkClosed("the client closed the connection without DISCONNECT")
+        self.check_open()
+        if not task.done():
+            raise LinkClosed(late)
+        if not task.result():
+            raise LinkClosed("the client closed the connection without DISCONNECT")
+        return task.result()
+
+    async def _read(self) -> bytes:
+        """An end by force is an end."""
+        try:
+            return await self._reader.read(_READ_BYTES)
+        except OSError:
+            return b""
 
     def check_open(self) -> None:
         """Raises LinkClosed."""

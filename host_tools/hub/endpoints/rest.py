@@ -125,7 +125,7 @@ def find_route(verb: str, segments: tuple[str, ...]) -> tuple[Route, tuple[str, 
 
 def _matches(path: tuple[str, ...], segments: tuple[str, ...]) -> bool:
     return len(path) == len(segments) and all(
-        bool(name) if part == "*" else part == name.lower()
+        bool(name) if part == "*" else part.lower() == name.lower()
         for part, name in zip(path, segments, strict=True)
     )
 

@@ -11,7 +11,7 @@ import base64
 import json
 import secrets
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from host_tools.hub.state import errors
 from host_tools.hub.state.documents import Json, JsonObject
@@ -43,8 +43,8 @@ class Policy:
 
     name: str
     permissions: frozenset[str]
-    primary_key: str
-    secondary_key: str
+    primary_key: str = field(repr=False)
+    secondary_key: str = field(repr=False)
 
     def allows(self, permission: str) -> bool:
         return permission in self.permissions or (

@@ -11,7 +11,7 @@ import binascii
 import re
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from host_tools.hub.state import errors
@@ -48,8 +48,8 @@ class Identity:
     status_reason: str | None
     status_updated_s: float | None
     authentication_type: str
-    primary_key: str
-    secondary_key: str
+    primary_key: str = field(repr=False)
+    secondary_key: str = field(repr=False)
     primary_thumbprint: str | None
     secondary_thumbprint: str | None
     iot_edge: bool

@@ -49,8 +49,8 @@ class Store(Protocol):
         """Drop events older than `before_ms` or beyond the newest `keep` of a partition.
         The newest event of a partition stays, so that numbers never start again."""
 
-    def after_commit(self, callback: Callable[[], None]) -> None:
-        """Call `callback` after every commit."""
+    def after_commit(self, callback: Callable[[bool], None]) -> None:
+        """Call `callback` after every commit: True, or False if all since the last is lost."""
 
     async def flush(self) -> None:
         """Return once everything appended so far is committed. Raises: StorageError."""

@@ -183,9 +183,9 @@ class Telemetry:
             annotations=annotations,
         )
 
-    def _publish(self) -> None:
+    def _publish(self, committed: bool) -> None:
         events, self._uncommitted = self._uncommitted, []
-        for event in events:
+        for event in events if committed else ():
             for callback in list(self._subscribers):
                 callback(event)
 

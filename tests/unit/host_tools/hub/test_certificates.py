@@ -18,6 +18,7 @@ import pytest
 from host_tools.hub import certificates
 from host_tools.hub.authority import make_authority, names_of
 from host_tools.hub.certificates import WorkspaceError, prepare
+from host_tools.hub.tls import server_context
 
 NAMES = ("localhost", "127.0.0.1", "127.0.0.7", "hub.example")
 NOW = datetime.datetime(2026, 3, 1, tzinfo=datetime.timezone.utc)
@@ -142,7 +143,7 @@ def tls_server(found):
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve():
-        context = found.server_context()
+        context = server_context(found.server)
         while True:
             try:
                 plain, _ = listener.accept()
