@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import functools
 import ipaddress
 import logging
 import socket
@@ -27,6 +28,7 @@ from aiohttp import web
 
 from host_tools.hub import certificates
 from host_tools.hub.endpoints import mqtt
+from host_tools.hub.endpoints.amqp import AmqpEndpoint
 from host_tools.hub.endpoints.rest import rest_app
 from host_tools.hub.state.hub import Hub
 from host_tools.hub.storage import Storage, StorageError
@@ -45,7 +47,7 @@ _STOP_S = 3
 
 _LOG = logging.getLogger(__name__)
 
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter, Hub], Awaitable[None]]
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 class ServerError(Exception):
@@ -116,6 +118,7 @@ class HubServer:
             # Ports first: a taken one is the likeliest failure, and should leave no files.
             mqtt_socket = self._bind(stack, wanted.mqtt, "--mqtt-port")
             https_socket = self._bind(stack, wanted.https, "--https-port")
+            amqp_socket = self._bind(stack, wanted.amqp, "--amqp-port")
             names = {"localhost", "127.0.0.1", self.host, self.host_name}
             self.certificates = certificates.prepare(self._workspace, names)
             storage = Storage(self._state)
@@ -125,9 +128,12 @@ class HubServer:
             await stack.enter_async_context(_swept(self.hub))
             await stack.enter_async_context(_https(https_socket, context, rest_app(self.hub)))
             self._open_door("HTTPS", "service: registry, twins, methods", https_socket)
-            serve = mqtt.serve_connection
-            await stack.enter_async_context(_streams(mqtt_socket, context, serve, self.hub))
+            serve_mqtt = functools.partial(mqtt.serve_connection, hub=self.hub)
+            await stack.enter_async_context(_streams(mqtt_socket, context, serve_mqtt))
             self._open_door("MQTT", "devices", mqtt_socket)
+            serve_amqp = AmqpEndpoint(self.hub).serve
+            await stack.enter_async_context(_streams(amqp_socket, context, serve_amqp))
+            self._open_door("AMQP", "service: messages to devices", amqp_socket)
             stack.callback(self.doors.clear)
             self._stack = stack.pop_all()
 
@@ -243,7 +249,7 @@ async def _https(
 
 @contextlib.asynccontextmanager
 async def _streams(
-    bound: socket.socket, context: ssl.SSLContext, serve: Serve, hub: Hub
+    bound: socket.socket, context: ssl.SSLContext, serve: Serve
 ) -> AsyncIterator[None]:
     """Serve each connection in a task of its own; at the end all of them are cancelled."""
     tasks: set[asyncio.Task[None]] = set()
@@ -253,7 +259,7 @@ async def _streams(
         assert task is not None
         tasks.add(task)
         try:
-            await serve(reader, writer, hub)
+            await serve(reader, writer)
         finally:
             tasks.discard(task)
 
