@@ -11,25 +11,23 @@ import asyncio
 import contextlib
 import errno
 import os
-import signal
 import socket
-import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from host_tools.hub.server import HTTPS_PORT, HubServer, Ports, ServerError
+from host_tools.hub.child import Child, handled_signals
+from host_tools.hub.listeners import ServerError
+from host_tools.hub.server import HTTPS_PORT, HubServer, Ports
 from host_tools.hub.trust import trust_environment
 
 # With 127.0.0.1 first. More hubs than that on one machine are a leak, not a plan.
 MAX_ADDRESSES = 64
 ONLINE_S = 60  # a thermostat needs 2 to 5 s; a machine under load may need some times that
-STOP_S = 10  # from SIGTERM to SIGKILL for a command that does not end
 STANDARD_HTTPS_PORT = 443
 
-NOT_FOUND, NOT_EXECUTABLE = 127, 126  # exit codes as shells have them
 MODELS = ("TemperatureController", "Thermostat")
 FRESH_DEVICE = "exec-device"
 
@@ -97,17 +95,16 @@ class _Launch:
         state: Path | None,
         make_device: DeviceFactory | None,
     ) -> None:
-        self._command = list(command)
+        self._child = Child(command)
         self._thermostat = thermostat
         self._state = state
         self._make_device = make_device
-        self._process: asyncio.subprocess.Process | None = None
         self._signal: int | None = None
 
     async def run(self) -> int:
         task = asyncio.current_task()
         assert task is not None
-        with _handled_signals(lambda number: self._on_signal(number, task)):
+        with handled_signals(lambda number: self._on_signal(number, task)):
             try:
                 return await self._run()
             except asyncio.CancelledError:
@@ -116,13 +113,13 @@ class _Launch:
                 return 128 + self._signal
 
     def _on_signal(self, number: int, task: asyncio.Task[object]) -> None:
-        if self._process is None:
+        """Before the command runs, a signal ends us; while it runs, it is the command's; then
+        there is only tidying up, which no signal hurries."""
+        if self._child.was_started:
+            self._child.on_signal(number)
+        elif self._signal is None:
             self._signal = number
             task.cancel()
-        elif number != signal.SIGINT or not _terminal_tells_all():
-            _send_signal(self._process, number)
-            if number != signal.SIGINT:
-                asyncio.get_running_loop().call_later(STOP_S, _kill, self._process)
 
     async def _run(self) -> int:
         async with contextlib.AsyncExitStack() as stack:
@@ -130,7 +127,7 @@ class _Launch:
             server = await stack.enter_async_context(_serving(folder / "hub", self._state))
             if self._thermostat is not None:
                 await stack.enter_async_context(self._thermostat_online(server, folder))
-            return await self._run_command(self._environment(server, folder))
+            return await self._child.run(self._environment(server, folder))
 
     @contextlib.asynccontextmanager
     async def _thermostat_online(self, server: HubServer, folder: Path) -> AsyncIterator[None]:
@@ -155,7 +152,7 @@ class _Launch:
                 "try again, or look at its log with `make run`"
             ) from None
         finally:
-            await asyncio.shield(device.stop())
+            await device.stop()
 
     def _environment(self, server: HubServer, folder: Path) -> dict[str, str]:
         """Of the command: ours, with the variables of Microsoft's samples and of trust set."""
@@ -179,17 +176,6 @@ class _Launch:
             server.hub.registry.delete(device_id)
         server.ensure_device(device_id)
         return device_id
-
-    async def _run_command(self, environment: dict[str, str]) -> int:
-        try:
-            self._process = await asyncio.create_subprocess_exec(*self._command, env=environment)
-        except OSError as error:
-            return _explain_failure(self._command[0], error)
-        try:
-            code = await self._process.wait()
-        finally:
-            _kill(self._process)
-        return code if code >= 0 else 128 - code
 
 
 @contextlib.asynccontextmanager
@@ -239,48 +225,3 @@ def _without_proxy(environment: dict[str, str], server: HubServer) -> dict[str, 
     names = [environment.get("NO_PROXY") or environment.get("no_proxy", "")]
     text = ",".join([name for name in names if name] + ["localhost", server.host])
     return {"NO_PROXY": text, "no_proxy": text}
-
-
-def _explain_failure(program: str, error: OSError) -> int:
-    if isinstance(error, FileNotFoundError):
-        what, code = f"{program}: command not found; check the name after --", NOT_FOUND
-    else:
-        what, code = f"{program} cannot be run ({error.strerror}); check the file", NOT_EXECUTABLE
-    print(f"thermo: {what}", file=sys.stderr)
-    return code
-
-
-@contextlib.contextmanager
-def _handled_signals(handle: Callable[[int], None]) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-    names = ("SIGINT", "SIGTERM", "SIGHUP")
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    for number in numbers:
-        with contextlib.suppress(NotImplementedError):
-            loop.add_signal_handler(number, handle, number)
-    try:
-        yield
-    finally:
-        for number in numbers:
-            with contextlib.suppress(NotImplementedError):
-                loop.remove_signal_handler(number)
-
-
-def _terminal_tells_all() -> bool:
-    """Whether Ctrl-C in our terminal reached the command as well: it would hear it twice."""
-    try:
-        with open("/dev/tty") as terminal:
-            return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
-    except OSError:
-        return False
-
-
-def _send_signal(process: asyncio.subprocess.Process, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        process.send_signal(number)
-
-
-def _kill(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()

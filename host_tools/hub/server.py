@@ -9,29 +9,27 @@ no socket, no task and no open file behind.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import errno
-import functools
-import ipaddress
-import logging
-import socket
-import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
-from aiohttp import web
-
 from host_tools.hub import certificates
-from host_tools.hub.endpoints import mqtt
-from host_tools.hub.endpoints.amqp import AmqpEndpoint
+from host_tools.hub.endpoints import amqp, mqtt
 from host_tools.hub.endpoints.rest import rest_app
+from host_tools.hub.listeners import (
+    Serve,
+    bind,
+    loopback_address,
+    serve_https,
+    serve_streams,
+    swept,
+)
 from host_tools.hub.state.hub import Hub
-from host_tools.hub.storage import Storage, StorageError
+from host_tools.hub.storage import Storage
 from host_tools.hub.tls import server_context
 
 MQTT_PORT = 8883
@@ -39,19 +37,6 @@ MQTT_PORT = 8883
 AMQP_PORT = 5671
 HTTPS_PORT = 8443
 """443 is the service's own, but not for ordinary users to bind."""
-
-HANDSHAKE_S = 20
-"""A board without arithmetic of its own takes some seconds for its half of the handshake."""
-_SWEEP_S = 1
-_STOP_S = 3
-
-_LOG = logging.getLogger(__name__)
-
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-class ServerError(Exception):
-    """The hub cannot start; the text says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +57,35 @@ class Door(NamedTuple):
     port: int
 
 
+class _Kind(NamedTuple):
+    """A kind of door. `serve` is what serves one stream; None for HTTPS, which is aiohttp's."""
+
+    name: str
+    use: str
+    option: str
+    port: Callable[[Ports], int]
+    serve: Serve | None
+
+
+_KINDS = (
+    _Kind("MQTT", "devices", "--mqtt-port", lambda ports: ports.mqtt, mqtt.serve_connection),
+    _Kind("HTTPS", "services: REST", "--https-port", lambda ports: ports.https, None),
+    _Kind(
+        "AMQP",
+        "services: messages to devices",
+        "--amqp-port",
+        lambda ports: ports.amqp,
+        amqp.serve_connection,
+    ),
+)
+
+
 class HubServer:
     """`state` None keeps everything in memory. `host_name` is the name in connection strings,
     by default `localhost` or the address itself if it is another than 127.0.0.1.
 
-    `hub`, `certificates`, `doors` and `ports` are there while it runs.
+    `hub`, `certificates` and `doors` are there while it runs. Raises ServerError for an address
+    that is not loopback.
     """
 
     def __init__(
@@ -88,7 +97,7 @@ class HubServer:
         host_name: str | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.host = _loopback(host)
+        self.host = loopback_address(host)
         self.host_name = host_name or ("localhost" if self.host == "127.0.0.1" else self.host)
         self.doors: list[Door] = []
         self.hub: Hub
@@ -114,27 +123,27 @@ class HubServer:
     async def start(self) -> None:
         """Raises ServerError, WorkspaceError, StorageError and OSError, with nothing left open."""
         async with contextlib.AsyncExitStack() as stack:
-            wanted = self._wanted
+            stack.callback(self.doors.clear)
             # Ports first: a taken one is the likeliest failure, and should leave no files.
-            mqtt_socket = self._bind(stack, wanted.mqtt, "--mqtt-port")
-            https_socket = self._bind(stack, wanted.https, "--https-port")
-            amqp_socket = self._bind(stack, wanted.amqp, "--amqp-port")
+            sockets = [
+                stack.enter_context(bind(self.host, kind.port(self._wanted), kind.option))
+                for kind in _KINDS
+            ]
             names = {"localhost", "127.0.0.1", self.host, self.host_name}
             self.certificates = certificates.prepare(self._workspace, names)
             storage = Storage(self._state)
             stack.callback(storage.close)
             self.hub = Hub(self.host_name, storage, self._clock, names)
             context = server_context(self.certificates.server)
-            await stack.enter_async_context(_swept(self.hub))
-            await stack.enter_async_context(_https(https_socket, context, rest_app(self.hub)))
-            self._open_door("HTTPS", "service: registry, twins, methods", https_socket)
-            serve_mqtt = functools.partial(mqtt.serve_connection, hub=self.hub)
-            await stack.enter_async_context(_streams(mqtt_socket, context, serve_mqtt))
-            self._open_door("MQTT", "devices", mqtt_socket)
-            serve_amqp = AmqpEndpoint(self.hub).serve
-            await stack.enter_async_context(_streams(amqp_socket, context, serve_amqp))
-            self._open_door("AMQP", "service: messages to devices", amqp_socket)
-            stack.callback(self.doors.clear)
+            await stack.enter_async_context(swept(self.hub))
+            for kind, bound in zip(_KINDS, sockets, strict=True):
+                serving = (
+                    serve_streams(bound, context, kind.serve, self.hub)
+                    if kind.serve
+                    else serve_https(bound, context, rest_app(self.hub))
+                )
+                await stack.enter_async_context(serving)
+                self.doors.append(Door(kind.name, kind.use, self.host, bound.getsockname()[1]))
             self._stack = stack.pop_all()
 
     async def stop(self) -> None:
@@ -170,112 +179,4 @@ class HubServer:
 
     @property
     def _is_reached_by_name(self) -> bool:
-        return self.host_name in ("localhost", self.host)
-
-    def _bind(self, stack: contextlib.AsyncExitStack, port: int, option: str) -> socket.socket:
-        bound = _bind(self.host, port, option)
-        stack.callback(bound.close)
-        return bound
-
-    def _open_door(self, name: str, use: str, bound: socket.socket) -> None:
-        self.doors.append(Door(name, use, self.host, bound.getsockname()[1]))
-
-
-def _loopback(host: str) -> str:
-    """Raises ServerError for an address that others could reach."""
-    address = "127.0.0.1" if host == "localhost" else host
-    try:
-        if ipaddress.ip_address(address).is_loopback:
-            return address
-    except ValueError:
-        pass
-    raise ServerError(
-        f"{host} is not a loopback address, and the hub serves this machine only; "
-        "choose one of 127.0.0.0/8 or ::1 with --host"
-    )
-
-
-def _bind(host: str, port: int, option: str) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=128)
-    except OSError as error:
-        raise ServerError(_explain(host, port, option, error)) from error
-
-
-def _explain(host: str, port: int, option: str, error: OSError) -> str:
-    where = f"port {port} on {host}"
-    if error.errno == errno.EADDRINUSE:
-        return (
-            f"{where} is taken by another program; stop it, or choose another port with "
-            f"{option} (0: any free one) or another address with --host, like 127.0.0.2"
-        )
-    if error.errno == errno.EACCES:
-        return f"{where} is for privileged users only; choose one above 1023 with {option}"
-    return f"{where} cannot be used ({error.strerror}); choose another with {option} or --host"
-
-
-@contextlib.asynccontextmanager
-async def _swept(hub: Hub) -> AsyncIterator[None]:
-    """Let time pass in the hub's state."""
-
-    async def sweep() -> None:
-        while True:
-            await asyncio.sleep(_SWEEP_S)
-            try:
-                hub.sweep()
-            except StorageError as error:
-                _LOG.error("%s", error)
-
-    task = asyncio.create_task(sweep())
-    try:
-        yield
-    finally:
-        await _cancel({task})
-
-
-@contextlib.asynccontextmanager
-async def _https(
-    bound: socket.socket, context: ssl.SSLContext, app: web.Application
-) -> AsyncIterator[None]:
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_S)
-    await runner.setup()
-    try:
-        await web.SockSite(runner, bound, ssl_context=context).start()
-        yield
-    finally:
-        await runner.cleanup()
-
-
-@contextlib.asynccontextmanager
-async def _streams(
-    bound: socket.socket, context: ssl.SSLContext, serve: Serve
-) -> AsyncIterator[None]:
-    """Serve each connection in a task of its own; at the end all of them are cancelled."""
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        try:
-            await serve(reader, writer)
-        finally:
-            tasks.discard(task)
-
-    server = await asyncio.start_server(
-        accepted, sock=bound, ssl=context, ssl_handshake_timeout=HANDSHAKE_S
-    )
-    try:
-        yield
-    finally:
-        server.close()
-        await _cancel(tasks)
-
-
-async def _cancel(tasks: set[asyncio.Task[None]]) -> None:
-    waiting = set(tasks)
-    for task in waiting:
-        task.cancel()
-    if waiting:
-        await asyncio.wait(waiting, timeout=_STOP_S)
+        return self.host_name in (self._address, self.host)

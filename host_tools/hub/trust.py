@@ -26,12 +26,9 @@ BUNDLE_VARIABLES = (
 _MAX_FILE_BYTES = 4 << 20
 _MAX_FILES = 2000
 
-_CERTIFICATE = re.compile(
-    rb"-----BEGIN (?:TRUSTED )?CERTIFICATE-----.+?-----END (?:TRUSTED )?CERTIFICATE-----",
-    re.DOTALL,
-)
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----")
 
-_SITECUSTOMIZE = '''"""Lets certifi name the bundle that holds the local hub's CA, then steps aside."""
+_SITECUSTOMIZE = '''"""Lets certifi name the bundle with the local hub's CA, then steps aside."""
 
 import importlib.machinery
 import importlib.util

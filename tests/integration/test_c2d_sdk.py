@@ -88,7 +88,8 @@ def test_text_bytes_and_properties_arrive_as_sent(folder):
         """
         manager.send_c2d_message("dev1", "grüezi", properties={
             "messageId": "m1", "correlationId": "c1", "contentType": "text/plain",
-            "contentEncoding": "utf-8", "expiryTimeUtc": int(os.environ["EXPIRY_S"]) * 1000, "iothub-ack": "full",
+            "contentEncoding": "utf-8", "iothub-ack": "full",
+            "expiryTimeUtc": int(os.environ["EXPIRY_S"]) * 1000,
             "level": "high", "count": 3})
         manager.send_c2d_message("dev1", b"\\x00\\xff")
         manager.send_c2d_message("dev1", "")

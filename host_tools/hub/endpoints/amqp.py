@@ -10,6 +10,7 @@ import asyncio
 import logging
 import ssl
 import time
+import weakref
 from collections.abc import Sequence
 
 from host_tools.hub.endpoints.amqp_cbs import build_cbs_route
@@ -28,30 +29,27 @@ LEAVE_S = 2  # for the last bytes and the TLS farewell
 
 log = logging.getLogger("thermo.hub.amqp")
 
+_open_connections: weakref.WeakKeyDictionary[Hub, int] = weakref.WeakKeyDictionary()
+
 
 def build_routes(grants: Grants) -> Sequence[Route]:
     """The nodes of the hub. A further one is one more line."""
     return (build_cbs_route(grants), build_devicebound_route(grants))
 
 
-class AmqpEndpoint:
-    """`serve` is the callback for asyncio.start_server, with TLS or without."""
-
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
-        self._count = 0
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one client until it leaves or has to go. Raises only CancelledError."""
-        if self._count >= MAX_CONNECTIONS:
-            log.info("refused: %d AMQP connections are open", self._count)
-            writer.transport.abort()
-            return
-        self._count += 1
-        try:
-            await _Conversation(self._hub, reader, writer).run()
-        finally:
-            self._count -= 1
+async def serve_connection(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, hub: Hub
+) -> None:
+    """Serve one client until it leaves or has to go. Raises only CancelledError: the hub stops."""
+    if _open_connections.get(hub, 0) >= MAX_CONNECTIONS:
+        log.info("refused: %d AMQP connections are open", MAX_CONNECTIONS)
+        writer.transport.abort()
+        return
+    _open_connections[hub] = _open_connections.get(hub, 0) + 1
+    try:
+        await _Conversation(hub, reader, writer).run()
+    finally:
+        _open_connections[hub] -= 1
 
 
 class _Conversation:

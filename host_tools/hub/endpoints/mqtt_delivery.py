@@ -16,6 +16,7 @@ from host_tools.hub.state.c2d import DEFAULT_TTL_S, Message
 from host_tools.hub.state.documents import iso_time
 from host_tools.hub.state.errors import HubError
 from host_tools.hub.state.hub import Hub
+from host_tools.hub.storage import StorageError
 from host_tools.hub.wire import mqtt, topics
 from host_tools.hub.wire.property_bag import Bag
 
@@ -51,6 +52,12 @@ class Delivery:
 
     def _send_waiting(self) -> None:
         self._scheduled = False
+        try:
+            self._fill_window()
+        except StorageError as error:
+            self._link.close(f"closed: {error}")
+
+    def _fill_window(self) -> None:
         self._forget_lost_locks()
         while self.qos is not None and not self._link.is_closed:
             if len(self._in_flight) >= IN_FLIGHT:
@@ -74,7 +81,8 @@ class Delivery:
             return
         if not qos:
             self._link.write(mqtt.build_publish(topic, message.body))
-            self._hub.c2d.complete(self._device_id, lock)
+            if not self._link.is_closed:
+                self._hub.c2d.complete(self._device_id, lock)
             return
         packet_id = self._fresh_id()
         self._in_flight[packet_id] = (message, lock)
