@@ -46,6 +46,7 @@ def hub_exec(
     and what makes TLS clients trust the hub. The exit code is the command's.
     """
     if not command:
-        raise typer.BadParameter("there is nothing to run; write the command after --")
+        text = "there is nothing to run; write the command after --"
+        raise typer.BadParameter(text, param_hint="CMD")
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     return exec_command(command, thermostat, state)

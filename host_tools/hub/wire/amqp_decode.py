@@ -97,10 +97,7 @@ class Decoder:
         end = self._offset + size
         if end > self._end:
             raise AmqpError("a compound value reaches beyond its frame")
-        count = self._length(width)
-        if count > self._budget:
-            raise AmqpError("a compound value holds too many values")
-        return end, count
+        return end, self._length(width)
 
     def _finish(self, end: int) -> None:
         if self._offset != end:
