@@ -103,8 +103,8 @@ class _Conversation:
                     return
                 connection.receive(data)
                 await self._take_turns()
-        except (OSError, ssl.SSLError) as error:
-            connection.reason = f"the connection broke: {error}"
+        except (OSError, ssl.SSLError):
+            connection.reason = "the peer left without a word"
         finally:
             if pending is not None:
                 pending.cancel()
@@ -130,8 +130,8 @@ class _Conversation:
                     return
         except asyncio.TimeoutError:
             self._connection.reason = f"nothing was read for {WRITE_S} s"
-        except (OSError, ssl.SSLError) as error:
-            self._connection.reason = f"the connection broke: {error}"
+        except (OSError, ssl.SSLError):
+            self._connection.reason = "the peer left without a word"
 
     async def _leave(self) -> None:
         """Clients of Microsoft's close TLS abruptly: neither an error nor worth a line."""
