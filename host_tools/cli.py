@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from host_tools import hub_commands
+from host_tools import hub_commands, hub_exec
 from host_tools.hub.certificates import WorkspaceError
 from host_tools.hub.listeners import ServerError
 from host_tools.hub.state.errors import HubError
@@ -43,6 +43,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+hub_commands.app.command("exec", context_settings=hub_exec.CONTEXT)(hub_exec.hub_exec)
 app.add_typer(hub_commands.app, name="hub")
 
 

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import NamedTuple
 
 from host_tools.hub import certificates
-from host_tools.hub.endpoints import mqtt
+from host_tools.hub.endpoints import amqp, mqtt
 from host_tools.hub.endpoints.rest import rest_app
 from host_tools.hub.listeners import (
     Serve,
@@ -70,6 +70,13 @@ class _Kind(NamedTuple):
 _KINDS = (
     _Kind("MQTT", "devices", "--mqtt-port", lambda ports: ports.mqtt, mqtt.serve_connection),
     _Kind("HTTPS", "services: REST", "--https-port", lambda ports: ports.https, None),
+    _Kind(
+        "AMQP",
+        "services: messages to devices",
+        "--amqp-port",
+        lambda ports: ports.amqp,
+        amqp.serve_connection,
+    ),
 )
 
 
