@@ -11,11 +11,16 @@ import sys
 
 import typer
 
-from host_tools import hub_commands, hub_exec
+from host_tools import demo_commands, hub_commands, hub_exec
+from host_tools.compile import CompileError
 from host_tools.hub.certificates import WorkspaceError
 from host_tools.hub.listeners import ServerError
 from host_tools.hub.state.errors import HubError
 from host_tools.hub.storage import StorageError
+from host_tools.simulation import SimulationError
+
+# What is told in one line: each of them says what happened and what to do
+PROBLEMS = (CompileError, HubError, ServerError, SimulationError, StorageError, WorkspaceError)
 
 _MANUAL = """The thermostat's tools: a local Azure IoT Hub, and what belongs to boards.
 
@@ -23,6 +28,11 @@ _MANUAL = """The thermostat's tools: a local Azure IoT Hub, and what belongs to 
 
   thermo hub start --device dev1     (prints what to set in the other one)
   python your_azure_script.py        (Microsoft's SDK, unmodified)
+
+[bold]Or in one[/bold]
+
+  thermo hub exec --thermostat t1 -- python your_azure_script.py
+  thermo demo                        (hub, thermostat and a tour, live)
 
 [bold]Files[/bold]
 
@@ -45,11 +55,7 @@ app = typer.Typer(
 )
 hub_commands.app.command("exec", context_settings=hub_exec.CONTEXT)(hub_exec.hub_exec)
 app.add_typer(hub_commands.app, name="hub")
-
-
-@app.callback()
-def thermo() -> None:
-    """Keeps `hub` a word of its own while it is the only one."""
+app.command("demo")(demo_commands.demo)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -60,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
     except typer.TyperException as error:
         # An empty one follows the help page, which was wanted or is the answer to no verb.
         return _fail(_usage(error), error.exit_code) if error.message else error.exit_code
-    except (HubError, ServerError, StorageError, WorkspaceError) as error:
+    except PROBLEMS as error:
         return _fail(str(error))
     except BrokenPipeError:
         # Whoever read our output has left (`thermo … | head`): no news, and no second try.

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from host_tools.hub.launcher import exec_command
+from host_tools.simulated_device import ordered_device
 
 # What follows the command's name is the command's, dashes or not.
 CONTEXT = {"allow_interspersed_args": False}
@@ -49,4 +50,4 @@ def hub_exec(
         text = "there is nothing to run; write the command after --"
         raise typer.BadParameter(text, param_hint="CMD")
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
-    return exec_command(command, thermostat, state)
+    return exec_command(command, thermostat, state, ordered_device)

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from host_tools.compile import compile_tree
+from host_tools.hub.launcher import Order
+from host_tools.hub.server import HubServer
 from host_tools.simulation import Parts, SimulationError, Thermostat
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,6 +26,13 @@ CONFIGURATION_FILE = "config.json"
 ROOT_CERTIFICATE_FILE = "hub-ca.der"
 # What the last lines of the console are kept for: to say why a device did not come online.
 KEPT_LINES = 40
+# What the launcher calls them, and their DTMIs
+MODELS = {
+    "TemperatureController": "dtmi:com:example:TemperatureController;1",
+    "Thermostat": "dtmi:com:example:Thermostat;1",
+}
+# Scripts and tests that wait for telemetry do not want to wait for minutes
+EXEC_TELEMETRY = {"zone_period_s": 5, "zone_least_s": 2}
 _ONLINE = " INFO iothub: online as "
 _STATS = "stats "
 # As the supervisor's own steps: a long leave means that the hub no longer answers
@@ -133,3 +142,10 @@ class SimulatedDevice:
             self._online.set()
         if self._on_line is not None:
             self._on_line(line)
+
+
+def ordered_device(_: HubServer, order: Order) -> SimulatedDevice:
+    """The thermostat that `thermo hub exec` asks for, in its ordinary pace but for telemetry."""
+    settings = {"model": MODELS[order.model], "telemetry": EXEC_TELEMETRY}
+    write_configuration(order.folder, order.connection_string, order.ca_der, settings)
+    return SimulatedDevice(order.folder)

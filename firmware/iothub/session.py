@@ -35,8 +35,6 @@ Source: Microsoft, "Communicate with an IoT hub using the MQTT protocol"; azure-
 "MQTT state machine".
 """
 
-from micropython import const
-
 from iothub import topics
 from iothub.backoff import Backoff
 from iothub.counters import Counters
@@ -51,6 +49,7 @@ from iothub.traffic import (
     UNAVAILABLE,
     Traffic,
 )
+from micropython import const
 
 OFFLINE, CONNECTING, SUBSCRIBING, RECONCILING, ONLINE, RENEWING, STOPPING, STOPPED = range(8)
 STATE_NAMES = (

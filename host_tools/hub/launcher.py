@@ -124,7 +124,7 @@ class _Launch:
     async def _run(self) -> int:
         async with contextlib.AsyncExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="thermo-")))
-            server = await stack.enter_async_context(_serving(folder / "hub", self._state))
+            server = await stack.enter_async_context(serving(folder / "hub", self._state))
             if self._thermostat is not None:
                 await stack.enter_async_context(self._thermostat_online(server, folder))
             return await self._child.run(self._environment(server, folder))
@@ -179,7 +179,7 @@ class _Launch:
 
 
 @contextlib.asynccontextmanager
-async def _serving(workspace: Path, state: Path | None) -> AsyncIterator[HubServer]:
+async def serving(workspace: Path, state: Path | None) -> AsyncIterator[HubServer]:
     """A hub on the first loopback address whose ports are all free. Raises: ServerError."""
     server = await _start_somewhere(workspace, state)
     try:
