@@ -186,7 +186,7 @@ class Demo:
     def _refresh(self, server: HubServer, device: SimulatedDevice) -> None:
         """Bring the view up to date with hub, simulation and device."""
         view = self._view
-        twin = server.hub.twins.get(DEVICE)
+        twin: dict[str, Any] = {**server.hub.twins.get(DEVICE)}
         desired, reported = twin["properties"]["desired"], twin["properties"]["reported"]
         view.seconds = time.monotonic() - self._began
         view.connected = server.hub.connections.is_connected(DEVICE)

@@ -121,9 +121,9 @@ class SimulatedDevice:
                 with contextlib.suppress(asyncio.CancelledError, SimulationError):
                     await task
 
-    async def stop(self) -> int | None:
-        """End it in order, or by force; its exit code."""
-        return await self.process.stop(STOP_GRACE_S)
+    async def stop(self) -> None:
+        """End it in order, or by force."""
+        await self.process.stop(STOP_GRACE_S)
 
     def room(self) -> dict[str, Any]:
         """What the simulation knows: outside_c and rooms; {} before it has measured."""
