@@ -30,9 +30,11 @@ from thermostat.cloud import Cloud
 from thermostat.history import History
 from thermostat.room import Room
 from thermostat.setpoints import SetPoints
+from thermostat.setpoints import check as check_set_points
 from thermostat.settings import Settings
 
 _UPKEEP_MS = const(1000)
+_FIRST_TICK_MS = const(100)
 # The answer to `reboot` has to reach the hub before the connection ends
 _LEAST_RESTART_DELAY_MS = const(1000)
 # Leaving waits for the hub this long, then no more; half of what a watchdog allows
@@ -56,7 +58,10 @@ class App:
         self.settings = self._load_settings()
         log.configure(level=self.settings.log_level)
         self.set_points = SetPoints(
-            Store(board.data_path + "/setpoints.json"), self.settings, self.clock, Log("store")
+            Store(board.data_path + "/setpoints.json", validate=check_set_points),
+            self.clock,
+            Log("setpoints"),
+            [zone.name for zone in self.settings.zones],
         )
         self._try(self._build_rooms)
         if self.settings.connection_string:
@@ -144,9 +149,10 @@ class App:
         clock = self.clock
         tick_ms = self.settings.control.tick_ms
         last = clock.ticks_ms()
+        # The first readings are there: whoever asks for them early need not wait for a tick
+        await clock.sleep_ms(_FIRST_TICK_MS)
         try:
             while True:
-                await clock.sleep_ms(tick_ms)
                 now = clock.ticks_ms()
                 dt_ms = clock.ticks_diff(now, last)
                 last = now
@@ -154,6 +160,7 @@ class App:
                     room.regulate(dt_ms)
                 clock.uptime_s()
                 self.supervisor.alive(self._control_index)
+                await clock.sleep_ms(tick_ms)
         finally:
             # Until it is restarted nobody decides
             self._switch_off()
@@ -179,7 +186,7 @@ class App:
         while True:
             if self.cloud is not None:
                 self.cloud.tend()
-            self.set_points.save_if_due()
+            self.set_points.poll()
             if self.clock.uptime_s() >= stats_due_s:
                 stats_due_s = self.clock.uptime_s() + self.settings.telemetry.stats_period_s
                 self.print_statistics()
@@ -216,6 +223,7 @@ class App:
             found["telemetry_sent"] = counters.sent
             found["telemetry_acked"] = counters.acked
             found["telemetry_dropped"] = counters.dropped
+            found["telemetry_waiting"] = counters.waiting
             found["desired_acked"] = getattr(self.cloud.device, "accepted_count", 0)
             found["desired_rejected"] = getattr(self.cloud.device, "rejected_count", 0)
             found["commands_answered"] = counters.commands
@@ -235,10 +243,7 @@ class App:
         if self._has_left:
             return
         self._has_left = True
-        try:
-            self.set_points.flush()
-        except OSError as error:
-            self.log.error("the set points were not kept: %s", error)
+        self.set_points.flush()
         if self.cloud is not None:
             self._say_farewell(self.cloud.session)
         self.print_statistics()

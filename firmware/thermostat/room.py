@@ -15,8 +15,7 @@ class Room:
     """`zone` is its entry in the settings, `control_settings` is `Settings.control`.
 
     `relay` may be None: the room is measured and never heated. `open_bus(number)` gives the I2C
-    bus that the sensor is on. `set_points.get(name)` is what is wanted, in 0.01 °C;
-    `history.add(temperature_centi_c)` is told every good reading.
+    bus that the sensor is on. `set_points` and `history`: of the modules of these names.
     """
 
     def __init__(self, zone, control_settings, relay, open_bus, set_points, history, log):
@@ -24,7 +23,9 @@ class Room:
         self.control = ZoneControl(control_settings, relay is not None)
         self.history = history
         self.reading = Reading()
-        self._zone = zone
+        self._default_centi_c = zone.target_centi_c
+        self._calibration_centi_c = zone.calibration_centi_c
+        self._kind, self._bus, self._address = zone.sensor, zone.bus, zone.address
         self._set_points = set_points
         self._relay = relay
         self._open_bus = open_bus
@@ -35,7 +36,7 @@ class Room:
 
     @property
     def target_centi_c(self):
-        return self._set_points.get(self.name)
+        return self._set_points.get(self.name, self._default_centi_c)
 
     @property
     def temperature_centi_c(self):
@@ -47,8 +48,8 @@ class Room:
         """Start one measurement; the ms after which `finish` may be called, or -1: it failed."""
         try:
             if self._sensor is None:
-                zone = self._zone
-                self._sensor = open_sensor(zone.sensor, self._open_bus(zone.bus), zone.address)
+                bus = self._open_bus(self._bus)
+                self._sensor = open_sensor(self._kind, bus, self._address)
             self._sensor.start()
         except SensorError as error:
             self._lose(error)
@@ -66,13 +67,16 @@ class Room:
         if self._trouble:
             self._trouble = ""
             self._log.info("%s: the sensor is back", self.name)
-        self.history.add(self._measured())
         return True
 
     def regulate(self, dt_ms):
         """One tick: decide and switch the relay; True while heating. Allocates nothing."""
-        heat = self.control.step(dt_ms, self._measured(), self._outcome, self.target_centi_c)
+        outcome = self._outcome
         self._outcome = None
+        control = self.control
+        heat = control.step(dt_ms, self._measured(), outcome, self.target_centi_c)
+        if outcome and not control.fault:
+            self.history.add(control.temperature_centi_c)
         if self._relay is not None and heat != self._relay.is_on:
             if heat:
                 self._relay.on()
@@ -85,7 +89,7 @@ class Room:
             self._relay.off()
 
     def _measured(self):
-        return self.reading.temperature_centi_c + self._zone.calibration_centi_c
+        return self.reading.temperature_centi_c + self._calibration_centi_c
 
     def _lose(self, error):
         """A measurement failed. The sensor is opened anew next time, the cause told once."""
