@@ -91,7 +91,7 @@ TELEMETRY = (
     ("zone_least_s", 40, 1, 86400),
     ("working_set_period_s", 600, 1, 86400),
     # A line in the log about heap, messages and connection
-    ("stats_period_s", 3600, 10, 86400),
+    ("stats_period_s", 3600, 1, 86400),
 )
 
 CONNECTION = (
