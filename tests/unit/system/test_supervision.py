@@ -3,6 +3,7 @@ import asyncio
 from doubles.clock import FakeClock
 from doubles.log import FakeLog
 from doubles.watchdog import FakeWatchdog
+from system.clock import Clock
 from system.supervision import Supervisor
 
 
@@ -177,8 +178,7 @@ def test_waiting_for_a_restart_does_not_starve_the_watchdog():
             raise ValueError()
         await house.live(number)
 
-    house.add(body, "control", 100000)
-    house.supervisor.tasks[0].limit_ms = 1500
+    house.add(body, "control", 1300)
     house.run(30000)
     assert not house.watchdog.has_bitten() and not house.log.has("error", "hangs")
 
@@ -248,3 +248,29 @@ def test_five_tasks_that_fall_at_two_hundred_points_are_all_back():
         task = house.supervisor.tasks[which]
         assert starts[which] == task.falls + (1 if task.running else 0)
         assert house.supervisor.tasks[which].falls >= 30
+
+
+def test_it_runs_on_the_real_clock():
+    clock = Clock()
+    watchdog = FakeWatchdog(clock)
+    supervisor = Supervisor(clock, FakeLog(), watchdog)
+    turns = []
+
+    async def live():
+        while True:
+            supervisor.alive(0)
+            turns.append(clock.ticks_ms())
+            await clock.sleep_ms(5)
+
+    async def main():
+        supervisor.add("control", live, 1000)
+        running = asyncio.create_task(supervisor.run())
+        await clock.sleep_ms(60)
+        running.cancel()
+        try:
+            await running
+        except asyncio.CancelledError:
+            pass
+
+    asyncio.run(main())
+    assert len(turns) >= 2 and watchdog.fed >= 1

@@ -1,4 +1,5 @@
 from doubles.rooms import Chance
+from thermostat.alarms import HeatAlarms
 from thermostat.control import (
     FAULT_ABSURD,
     FAULT_LOST,
@@ -395,6 +396,10 @@ def test_all_values_fit_thirty_bits():
                 for target in extremes:
                     for valid in (True, False, None):
                         control.step(Checked(dt_ms), Checked(temperature), valid, Checked(target))
+        # More readings in one minute than any board takes, as hot as can be
+        alarms = HeatAlarms(settings)
+        for _ in range(90000):
+            alarms.step(0, Checked(12500), True, False)
         # A month by short steps, in the middle of everything and at the hot end
         for temperature in (2100, 8000, -4000):
             control = ZoneControl(settings)

@@ -79,7 +79,9 @@ def test_flash_is_written_on_change_only():
     for _ in range(100):
         points.set("thermostat1", 2250)
         board.clock.advance(20000)
+        reads = board.flash.reads
         points.poll()
+        assert board.flash.reads == reads
     # There and back again within the ten seconds is no change either
     points.set("thermostat1", 2300)
     points.set("thermostat1", 2250)
