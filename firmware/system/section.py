@@ -45,7 +45,7 @@ def fill(section, rows, found, path):
 
 
 def _kept(key, value):
-    return int(round(value * 100)) if key.endswith("_c") else value
+    return round(value * 100) if key.endswith("_c") else value
 
 
 def joined(path, key):

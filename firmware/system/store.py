@@ -77,7 +77,6 @@ class Store:
         """
         self.source = ""
         self.problem = None
-        self._finish_renaming()
         for path in (self.path, self.path + ".new", self.path + ".bak"):
             try:
                 found = self._open(path)
@@ -158,7 +157,7 @@ class Store:
             try:
                 self._fs.rename(new, self.path)
             except OSError:
-                pass  # load() reads it where it is
+                pass  # load() reads it where it is, and the next save() tries again
 
     def _try_to_seal(self, content):
         """Put the seal before what a person wrote, and leave their text as it is."""

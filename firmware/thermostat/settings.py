@@ -86,8 +86,8 @@ TELEMETRY = (
     ("zone_period_s", 60, 1, 86400),
     # ... and when it changed by so much ...
     ("zone_delta_c", 0.2, 0.05, 10.0),
-    # ... but never more often than this: two zones make at most 4,320 messages a day, and with
-    # workingSet fewer than 5,000, of the 8,000 that Azure's free tier takes
+    # ... but for a change never sooner than this: two zones make at most 4,320 messages a day,
+    # with workingSet fewer than 5,000, of the 8,000 that Azure's free tier takes
     ("zone_least_s", 40, 1, 86400),
     ("working_set_period_s", 600, 1, 86400),
     # A line in the log about heap, messages and connection

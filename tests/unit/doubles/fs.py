@@ -10,7 +10,8 @@ class PowerCut(Exception):
 
 
 class FakeFlash:
-    """Files by path in `files`. Every open for writing, write, close, rename and remove counts.
+    """Files by path in `files`; `reads` and `writes` count. Every open for writing, write, close,
+    rename and remove is an operation.
 
     fail_at: number (from 1) of the operation that fails, and all after it if `forever`
     kind:    "power" raises PowerCut there and at everything after it, until `power_on()`;
@@ -23,6 +24,7 @@ class FakeFlash:
         self.files = dict(files or {})
         self.operations = 0
         self.writes = 0
+        self.reads = 0
         self.fail_at = 0
         self.forever = True
         self.kind = "power"
@@ -57,6 +59,7 @@ class FakeFlash:
             return _Written(self, path)
         if path not in self.files:
             raise OSError(ENOENT)
+        self.reads += 1
         return _Read(self.files[path])
 
     def rename(self, old, new):

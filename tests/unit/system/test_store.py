@@ -1,4 +1,6 @@
 import json
+import os
+import sys
 
 from doubles.fs import ENOSPC, FakeFlash, PowerCut
 from expect import raises
@@ -193,10 +195,10 @@ def test_a_file_written_by_hand_is_validated_sealed_and_keeps_its_text():
 
 
 def test_a_file_written_by_hand_is_refused_with_file_key_reason_and_advice():
-    flash = FakeFlash({PATH: b'{"version":1,"nmae":"x"}'})
-    with raises(ConfigurationError, "config.json: nmae: unknown key; take it out"):
+    flash = FakeFlash({PATH: b'{"version":1,"title":"x"}'})
+    with raises(ConfigurationError, "config.json: title: unknown key; take it out"):
         store_on(flash).load()
-    assert flash.files == {PATH: b'{"version":1,"nmae":"x"}'}
+    assert flash.files == {PATH: b'{"version":1,"title":"x"}'}
 
 
 def test_a_refused_edit_leaves_the_former_copy_in_use_and_is_reported():
@@ -283,9 +285,11 @@ def test_errors_never_show_what_the_file_holds():
 
 
 def test_the_real_file_system_serves():
-    import os
-
-    path = "build/test_store.json"
+    path = "build/test_store_%s.json" % sys.implementation.name
+    try:
+        os.mkdir("build")
+    except OSError:
+        pass
     for companion in ("", ".bak", ".new"):
         try:
             os.remove(path + companion)

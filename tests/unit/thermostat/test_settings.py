@@ -87,7 +87,7 @@ def test_an_unknown_key_is_refused_by_name_with_the_nearest():
         'control.hysteresis: unknown key; did you mean "hysteresis_c"?', control={"hysteresis": 1}
     )
     refused('did you mean "relay"?', zones=[dict(ZONE, relais=1)])
-    refused('wifi.pasword: unknown key; did you mean "password"?', wifi={"pasword": SECRET})
+    refused('wifi.pass_word: unknown key; did you mean "password"?', wifi={"pass_word": SECRET})
 
 
 def test_an_error_says_key_range_and_what_to_do():
