@@ -13,8 +13,6 @@ from pnp.property import Rejected
 from pnp.telemetry import Telemetry
 from system.rfc3339 import format_utc, parse_utc
 
-from thermostat.zones import Zone
-
 # A restart that is further away than a day was not meant
 _LONGEST_DELAY_S = const(86400)
 _TARGET = "targetTemperature"

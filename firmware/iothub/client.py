@@ -1,0 +1,39 @@
+"""The asyncio shell around a `Session`: steps it when time or data ask for it."""
+
+import asyncio
+
+from iothub.session import STOPPED
+
+
+async def run(session, clock, alive=None):
+    """Drive `session` until it is STOPPED; cancel the task to leave without a farewell.
+
+    `alive()` is called every turn, at least every second or two, for whoever supervises this.
+
+    What a handler raises comes out here, whichever of the two tasks met it.
+    """
+    link = reader = None
+    try:
+        while session.state != STOPPED:
+            delay_ms = session.step()
+            if alive is not None:
+                alive()
+            current = session.link if session.is_open else None
+            if current is not link:
+                # At once: nobody may go on waiting for a socket that is closed
+                if reader is not None:
+                    reader.cancel()
+                link = current
+                reader = None if link is None else asyncio.create_task(_read(session, link))
+            elif reader is not None and reader.done() and session.link is link:
+                await reader
+            await clock.sleep_ms(delay_ms)
+    finally:
+        if reader is not None:
+            reader.cancel()
+
+
+async def _read(session, link):
+    while session.link is link:
+        await link.readable()
+        session.step()

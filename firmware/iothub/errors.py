@@ -1,0 +1,17 @@
+"""The three things that can go wrong between the device and its hub.
+
+Each is made once, where the cause is known. A caller retries after the first, drops the packet
+or the connection after the second, and asks the user after the third.
+"""
+
+
+class LinkError(OSError):
+    """The connection is gone, stuck, or was refused: close it and dial again later."""
+
+
+class ProtocolError(Exception):
+    """The peer sent what the protocol does not allow."""
+
+
+class IdentityError(ValueError):
+    """The connection string cannot be used; the text names the part, never the key."""

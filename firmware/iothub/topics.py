@@ -1,0 +1,206 @@
+"""The hub's topics: an exact grammar for those that arrive, builders for those that leave.
+
+Source: Microsoft, "Communicate with an IoT hub using the MQTT protocol".
+"""
+
+from iothub.errors import ProtocolError
+from iothub.percent import decode, encode
+from micropython import const
+
+API_VERSION = "2021-04-12"
+
+TWIN_ANSWERS = b"$iothub/twin/res/#"
+DESIRED_PATCHES = b"$iothub/twin/PATCH/properties/desired/#"
+METHODS = b"$iothub/methods/POST/#"
+
+TWIN_ANSWER, DESIRED, METHOD, MESSAGE = range(4)
+
+_TWIN_ANSWER_HEAD = "$iothub/twin/res/"
+_DESIRED_HEAD = "$iothub/twin/PATCH/properties/desired/"
+_METHOD_HEAD = "$iothub/methods/POST/"
+
+# A request id is echoed into a topic of ours: it must be unable to change that topic
+_LONGEST_REQUEST_ID = const(64)
+_REQUEST_ID_CHARACTERS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-"
+_LONGEST_METHOD_NAME = const(256)
+# A signed 64-bit count has 19 digits
+_LONGEST_VERSION = const(19)
+# The hub bounds a message, not the number of its properties; each costs heap here
+_MOST_PROPERTIES = const(64)
+
+
+class Arrival:
+    """What a topic said. `kind` is one of the four above; the rest as that kind has it."""
+
+    def __init__(self, kind, name="", request_id="", status=0, version=-1, properties=None):
+        self.kind = kind
+        self.name = name
+        self.request_id = request_id
+        self.status = status
+        self.version = version
+        self.properties = properties
+
+
+# ---- what arrives
+
+
+def parse(topic, device_id):
+    """The `Arrival` that `topic` (bytes) announces. Raises ProtocolError for any other topic."""
+    text = _text(topic)
+    if text.startswith(_TWIN_ANSWER_HEAD):
+        return _parse_twin_answer(text[len(_TWIN_ANSWER_HEAD) :])
+    if text.startswith(_DESIRED_HEAD):
+        return _parse_desired(text[len(_DESIRED_HEAD) :])
+    if text.startswith(_METHOD_HEAD):
+        return _parse_method(text[len(_METHOD_HEAD) :])
+    head = "devices/%s/messages/devicebound/" % device_id
+    if text.startswith(head):
+        return Arrival(MESSAGE, properties=parse_bag(text[len(head) :]))
+    raise ProtocolError("a topic that was not asked for")
+
+
+def parse_bag(bag):
+    """The properties in `bag`: `name` alone is None, `name=` is "", `+` is itself.
+
+    Raises ProtocolError for a bad escape, an empty or repeated name, or too many properties.
+    """
+    properties = {}
+    if not bag:
+        return properties
+    pairs = bag.split("&", _MOST_PROPERTIES)
+    if len(pairs) > _MOST_PROPERTIES:
+        raise ProtocolError("more than %d properties" % _MOST_PROPERTIES)
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        name = decode(name)
+        if not name or name in properties:
+            raise ProtocolError("a property without a name of its own")
+        properties[name] = decode(value) if equals else None
+    return properties
+
+
+def _parse_twin_answer(rest):
+    """`{status}/?$rid={rid}[&$version={n}]`"""
+    status, slash, query = rest.partition("/")
+    if not slash or len(status) != 3 or not _is_number(status):
+        raise ProtocolError("a twin answer without a status")
+    parameters = _parse_query(query)
+    return Arrival(
+        TWIN_ANSWER,
+        request_id=_request_id(parameters),
+        status=int(status),
+        version=_version(parameters),
+    )
+
+
+def _parse_desired(rest):
+    """`?$version={n}`"""
+    version = _version(_parse_query(rest))
+    if version < 0:
+        raise ProtocolError("a desired patch without a version")
+    return Arrival(DESIRED, version=version)
+
+
+def _parse_method(rest):
+    """`{name}/?$rid={rid}`"""
+    name, slash, query = rest.partition("/")
+    if not slash or not 0 < len(name) <= _LONGEST_METHOD_NAME:
+        raise ProtocolError("a command without a name")
+    return Arrival(METHOD, name=decode(name), request_id=_request_id(_parse_query(query)))
+
+
+def _parse_query(query):
+    """`?name=value&...` in any order; what we do not know is left alone."""
+    if not query.startswith("?"):
+        raise ProtocolError("a topic without its query")
+    return parse_bag(query[1:])
+
+
+def _request_id(parameters):
+    request_id = parameters.get("$rid")
+    if not request_id or len(request_id) > _LONGEST_REQUEST_ID:
+        raise ProtocolError("a request without a usable $rid")
+    for character in request_id:
+        if character not in _REQUEST_ID_CHARACTERS:
+            raise ProtocolError("a $rid with a character that cannot be echoed")
+    return request_id
+
+
+def _version(parameters):
+    text = parameters.get("$version")
+    if text is None:
+        return -1
+    if not 0 < len(text) <= _LONGEST_VERSION or not _is_number(text):
+        raise ProtocolError("a $version that is no number")
+    return int(text)
+
+
+def _is_number(text):
+    for character in text:
+        if character not in "0123456789":
+            return False
+    return True
+
+
+def _text(topic):
+    """The topic as str. MQTT 3.1.1 §1.5.3: UTF-8 without NUL; §4.7.1: no wildcards here."""
+    try:
+        text = bytes(topic).decode()
+    except UnicodeError as error:
+        raise ProtocolError("a topic that is not UTF-8") from error
+    for character in text:
+        if character < " " or character in "#\x7f":
+            raise ProtocolError("a topic with a character that is not allowed")
+    return text
+
+
+# ---- what leaves
+
+
+def user_name(identity, product, model_id):
+    """The CONNECT user name, as bytes; `model_id` "" announces no model."""
+    name = b"%s/%s/?api-version=%s" % (
+        identity.host.encode(),
+        identity.device_id.encode(),
+        API_VERSION.encode(),
+    )
+    if product:
+        name += b"&DeviceClientType=" + encode(product)
+    if model_id:
+        name += b"&model-id=" + encode(model_id)
+    return name
+
+
+def messages(device_id):
+    """The filter of cloud-to-device messages."""
+    return b"devices/%s/messages/devicebound/#" % device_id.encode()
+
+
+def telemetry(device_id, component=""):
+    """The topic of JSON telemetry of `component` ("" = root).
+
+    Without both content properties the hub would hand the body on as base64.
+    """
+    topic = b"devices/%s/messages/events/%%24.ct=application%%2Fjson&%%24.ce=utf-8" % (
+        device_id.encode()
+    )
+    if component:
+        topic += b"&%24.sub=" + encode(component)
+    return topic
+
+
+def created(utc_text):
+    """What a telemetry topic gains when its message has to wait: the time it was made."""
+    return b"&iothub-creation-time-utc=" + encode(utc_text) if utc_text else b""
+
+
+def twin_get(request_id):
+    return b"$iothub/twin/GET/?$rid=%s" % request_id.encode()
+
+
+def reported_patch(request_id):
+    return b"$iothub/twin/PATCH/properties/reported/?$rid=%s" % request_id.encode()
+
+
+def method_answer(status, request_id):
+    return b"$iothub/methods/res/%d/?$rid=%s" % (status, request_id.encode())

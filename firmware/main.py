@@ -1,0 +1,5 @@
+"""Starts the thermostat; nothing else."""
+
+from thermostat.app import main
+
+main()

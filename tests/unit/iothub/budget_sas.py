@@ -1,0 +1,25 @@
+"""What one SAS token costs on the heap. MicroPython only."""
+
+import gc
+
+from iothub.identity import parse
+from iothub.sas import build_token, resource
+
+GARBAGE_LIMIT_BYTES = 1500
+
+
+def test_garbage_of_a_token_stays_in_its_budget():
+    identity = parse(
+        "HostName=my-hub.azure-devices.net;DeviceId=thermostat-000017;"
+        "SharedAccessKey=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+    )
+    name, key = resource(identity), identity.key()
+    build_token(name, key, 1795239300)
+    gc.collect()
+    gc.disable()
+    before = gc.mem_alloc()
+    build_token(name, key, 1795239300)
+    used = gc.mem_alloc() - before
+    gc.enable()
+    print("garbage of a token: %d B" % used)
+    assert used <= GARBAGE_LIMIT_BYTES, "%d B" % used

@@ -1,0 +1,109 @@
+"""Tokens, and the HMAC beneath them."""
+
+from binascii import hexlify, unhexlify
+
+from doubles.clock import FakeClock
+from iothub.credential import SasCredential
+from iothub.identity import parse
+from iothub.sas import build_token, hmac_sha256, resource
+
+IDENTITY = parse(
+    "HostName=hub.azure-devices.net;DeviceId=stove-1;"
+    "SharedAccessKey=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+)
+
+# RFC 4231 §4.2-4.8 (case 5 is a truncated MAC): key, data, HMAC-SHA-256
+VECTORS = (
+    (
+        b"\x0b" * 20,
+        b"Hi There",
+        "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7",
+    ),
+    (
+        b"Jefe",
+        b"what do ya want for nothing?",
+        "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
+    ),
+    (
+        b"\xaa" * 20,
+        b"\xdd" * 50,
+        "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe",
+    ),
+    (
+        bytes(range(1, 26)),
+        b"\xcd" * 50,
+        "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b",
+    ),
+    (
+        b"\xaa" * 131,
+        b"Test Using Larger Than Block-Size Key - Hash Key First",
+        "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54",
+    ),
+    (
+        b"\xaa" * 131,
+        b"This is a test using a larger than block-size key and a larger than block-size data. "
+        b"The key needs to be hashed before being used by the HMAC algorithm.",
+        "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2",
+    ),
+)
+
+
+def test_hmac_passes_the_vectors_of_rfc_4231():
+    for key, data, expected in VECTORS:
+        assert hmac_sha256(key, data) == unhexlify(expected)
+        assert hmac_sha256(key, data[:3], data[3:]) == unhexlify(expected)
+    truncated = hmac_sha256(b"\x0c" * 20, b"Test With Truncation")[:16]
+    assert hexlify(truncated) == b"a3b6167473100ee06e0c796c2955552b"
+
+
+def test_a_token_has_the_documented_form():
+    token = bytes(build_token(resource(IDENTITY), IDENTITY.key(), 1795239300)).decode()
+    head, sig, se = token.split("&")
+    assert head == "SharedAccessSignature sr=hub.azure-devices.net%2Fdevices%2Fstove-1"
+    assert sig.startswith("sig=")
+    assert sig.endswith("%3D")
+    for character in "+/=\n":
+        assert character not in sig[4:]
+    assert se == "se=1795239300"
+
+
+def test_expiry_is_right_on_both_epochs():
+    for epoch in (1970, 2000):
+        clock = FakeClock(epoch=epoch, unix_s=1795239300)
+        token = bytes(SasCredential(IDENTITY, clock, 3600, 80).password())
+        assert token.endswith(b"&se=%d" % (1795239300 + 3600)), epoch
+
+
+def test_renewal_is_due_at_its_share_of_life():
+    clock = FakeClock()
+    credential = SasCredential(IDENTITY, clock, 86400, 80)
+    credential.password()
+    for _ in range(69120 // 60 - 1):
+        clock.advance(60_000)
+        assert not credential.is_due()
+    clock.advance(60_000)
+    assert credential.is_due()
+    credential.password()
+    assert not credential.is_due()
+
+
+def test_a_jump_of_the_wall_clock_makes_it_due():
+    for seconds, expected in ((61, True), (-61, True), (59, False), (-59, False), (10**8, True)):
+        clock = FakeClock()
+        credential = SasCredential(IDENTITY, clock, 86400, 80)
+        credential.password()
+        clock.advance(30_000)
+        assert not credential.is_due()
+        clock.jump(seconds)
+        clock.advance(10_000)
+        assert credential.is_due() == expected, seconds
+
+
+def test_ticks_that_wrap_do_not_disturb():
+    clock = FakeClock(ticks=(1 << 30) - 5000)
+    credential = SasCredential(IDENTITY, clock, 3600, 80)
+    credential.password()
+    clock.advance(20_000)
+    assert not credential.is_due()
+    clock.advance(2_860_000)
+    assert credential.is_due()
