@@ -13,6 +13,8 @@ from pnp.property import Rejected
 from pnp.telemetry import Telemetry
 from system.rfc3339 import format_utc, parse_utc
 
+from thermostat.zones import Zone
+
 # A restart that is further away than a day was not meant
 _LONGEST_DELAY_S = const(86400)
 _TARGET = "targetTemperature"
@@ -90,7 +92,7 @@ class ZoneComponent:
         if not lowest <= value * 100 <= highest:
             bounds = "must be from %s to %s" % (degrees(lowest), degrees(highest))
             raise Rejected(bounds, self._target())
-        self._set_points.set(self._zone.name, int(round(value * 100)))
+        self._set_points.set(self._zone.name, round(value * 100))
         return self._target()
 
     def _report(self, since):
