@@ -3,8 +3,8 @@
 1. 200 with the response that the model names;
 2. 400: the request is missing, has another type, or the application rejects it;
 3. 404: no such component, or no such command in it;
-4. 500: the application failed. What went wrong stays in our log: an exception's text is no
-   business of a caller's.
+4. 500: the application cannot do it now, or failed. What went wrong stays in our log: only
+   Unavailable's text is meant for a caller.
 
 Source: Microsoft, "IoT Plug and Play conventions", "Commands".
 """
@@ -20,6 +20,10 @@ UNKNOWN = const(404)
 FAILED = const(500)
 
 _LONGEST_NAME = const(64)
+
+
+class Unavailable(Exception):
+    """Raised by a handler that cannot answer now; its text is shown to the service, with 500."""
 
 
 def answer(components, name, request, log):
@@ -54,6 +58,8 @@ def _run(component, command, request, log):
         response = component.commands[command](request)
     except Rejected as refusal:
         return _error(INVALID, refusal.reason)
+    except Unavailable as reason:
+        return _error(FAILED, str(reason))
     except Exception as error:  # noqa: BLE001 - whatever the application raises is answered
         log.error("command %s*%s failed: %r", component.name, command, error)
         return _error(FAILED, "the command failed")

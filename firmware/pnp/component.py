@@ -34,7 +34,8 @@ class Component:
     def bind_command(self, name, handler):
         """Answer the command `name` by `handler(request)`, which returns the response.
 
-        The handler may raise Rejected(reason); anything else that it raises is answered 500.
+        The handler may raise Rejected(reason), or Unavailable(reason) of `pnp.commands`; anything
+        else that it raises is answered 500 without a word of it.
         """
         assert name in self.interface.commands, "no command %s in the model" % name
         self.commands[name] = handler

@@ -41,6 +41,16 @@ class Device:
         """The desired `$version` that was applied last; 0 before the first reading."""
         return self._twin.version
 
+    @property
+    def accepted_count(self):
+        """Desired values that were applied and acknowledged with 200."""
+        return self._twin.accepted_count
+
+    @property
+    def rejected_count(self):
+        """Desired values that were refused with 400."""
+        return self._twin.rejected_count
+
     def on_twin(self, document):
         """The whole twin was read, after a connect."""
         self._reporter.on_report_lost()

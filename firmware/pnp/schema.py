@@ -154,7 +154,7 @@ def build_schema(source, depth=0):
     """
     if isinstance(source, str) and source in _PRIMITIVES:
         return source
-    if not isinstance(source, dict) or depth > _DEEPEST:
+    if not isinstance(source, dict) or depth >= _DEEPEST:
         raise SchemaError("unsupported schema %s" % (source,))
     kind = source.get("@type")
     if kind == "Object":

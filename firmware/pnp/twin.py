@@ -17,6 +17,8 @@ Hub" ("Device reconnection flow").
 
 from micropython import const
 
+from pnp.property import ACCEPTED, INVALID
+
 # A hub counts versions far below; a larger one could only be meant to shut out what follows
 _HIGHEST_VERSION = const(1 << 52)
 # Names that were left alone are remembered up to this many, so that a flood of them is silent
@@ -29,6 +31,8 @@ class Twin:
 
     def __init__(self, components, log):
         self.version = 0  # the desired version that was applied last
+        self.accepted_count = 0  # desired values answered 200
+        self.rejected_count = 0  # and 400
         self._components = components
         self._log = log
         self._strangers = []
@@ -103,7 +107,18 @@ class Twin:
         elif value is None:
             entry.restore_default(version)
         else:
-            entry.accept(value, version)
+            self._accept(entry, value, version)
+
+    def _accept(self, entry, value, version):
+        """Apply a value; what a reconnect brings again is not counted again."""
+        known = entry.code, entry.version
+        entry.accept(value, version)
+        if (entry.code, entry.version) == known:
+            return
+        if entry.code == ACCEPTED:
+            self.accepted_count += 1
+        elif entry.code == INVALID:
+            self.rejected_count += 1
 
     def _repeat(self, patch, version):
         """A patch that came twice has no second effect, but its answer is given again."""

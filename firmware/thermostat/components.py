@@ -8,12 +8,16 @@ Temperatures are ints in 0.01 °C up to here, and numbers in °C from here on.
 """
 
 from micropython import const
+from pnp.commands import Unavailable
 from pnp.property import Rejected
 from pnp.telemetry import Telemetry
 from system.rfc3339 import format_utc, parse_utc
 
+from thermostat.zones import Zone
+
 # A restart that is further away than a day was not meant
 _LONGEST_DELAY_S = const(86400)
+_TARGET = "targetTemperature"
 
 
 def degrees(centi_c):
@@ -24,8 +28,8 @@ def degrees(centi_c):
 class ZoneComponent:
     """A zone: its set point, its extremes, its temperature.
 
-    `zone` and `settings`: of `thermostat.settings`; `set_points`, `history`: of the modules of
-    that name.
+    `zone` and `settings`: of `thermostat.settings`; `set_points`: of `thermostat.setpoints`;
+    `history`: of `thermostat.history`, None for a zone that is not fitted.
     """
 
     def __init__(self, component, zone, settings, set_points, history, clock):
@@ -41,10 +45,7 @@ class ZoneComponent:
         self._told = None  # of that, and when
         self._told_s = 0
         component.bind_property(
-            "targetTemperature",
-            self._set_target,
-            degrees(zone.target_centi_c),
-            degrees(set_points.get(zone.name)),
+            _TARGET, self._set_target, self._bounded(zone.target_centi_c), self._target()
         )
         component.bind_command("getMaxMinReport", self._report)
 
@@ -74,18 +75,25 @@ class ZoneComponent:
             return waited_s >= self._pace.zone_least_s
         return waited_s >= self._pace.working_set_period_s
 
+    def _target(self):
+        """The set point in use, in °C."""
+        return self._bounded(self._set_points.get(self._zone.name, self._zone.target_centi_c))
+
+    def _bounded(self, centi_c):
+        """In °C, within the installer's bounds: they may have changed since it was kept."""
+        lowest = self._control.target_lowest_centi_c
+        return degrees(max(lowest, min(centi_c, self._control.target_highest_centi_c)))
+
     def _set_target(self, value):
-        """Apply a set point in °C within the installer's bounds; return the one in use."""
+        """Apply a set point in °C; return the one in use."""
         lowest = self._control.target_lowest_centi_c
         highest = self._control.target_highest_centi_c
-        centi_c = value * 100
-        if not lowest <= centi_c <= highest:
-            raise Rejected(
-                "must be from %s to %s" % (degrees(lowest), degrees(highest)),
-                degrees(self._set_points.get(self._zone.name)),
-            )
-        self._set_points.set(self._zone.name, int(round(centi_c)))
-        return degrees(self._set_points.get(self._zone.name))
+        # A number that no temperature has is still a number here: compare before rounding
+        if not lowest <= value * 100 <= highest:
+            bounds = "must be from %s to %s" % (degrees(lowest), degrees(highest))
+            raise Rejected(bounds, self._target())
+        self._set_points.set(self._zone.name, round(value * 100))
+        return self._target()
 
     def _report(self, since):
         try:
@@ -93,7 +101,12 @@ class ZoneComponent:
         except ValueError as error:
             raise Rejected("since: %s" % error)
         now_s = self._clock.unix_time()
-        high, low, mean, start_s, end_s = self._history.report(min(since_s, now_s), now_s)
+        if not now_s:
+            raise Unavailable("the date is not known")
+        found = self._history.report(min(since_s, now_s), now_s) if self._history else None
+        if found is None:
+            raise Unavailable("no temperature is known of that time")
+        high, low, mean, start_s, end_s = found
         return {
             "maxTemp": degrees(high),
             "minTemp": degrees(low),
@@ -136,6 +149,44 @@ class BoardComponent:
         if not 0 <= delay_s <= _LONGEST_DELAY_S:
             raise Rejected("delay must be from 0 to %d seconds" % _LONGEST_DELAY_S)
         self._restart_after(delay_s)
+
+
+def bind_zones(device, settings, set_points, histories, clock, log):
+    """The ZoneComponent of each of `settings.zones`; None where the model has no place for it.
+
+    `histories`: one for each of these zones, None for a zone that is not fitted.
+    """
+    zones = settings.zones
+    bound = [None] * len(zones)
+    for name, component in _places(device, zones[0].name):
+        at = _index(zones, name)
+        if at is None:
+            absent = Zone(name, "", 0, None)
+            ZoneComponent(component, absent, settings, set_points, None, clock)
+        else:
+            bound[at] = ZoneComponent(
+                component, zones[at], settings, set_points, histories[at], clock
+            )
+    for at, zone in enumerate(zones):
+        if bound[at] is None:
+            log.warning("zone %s is no component of the model: the hub will not see it", zone.name)
+    return bound
+
+
+def _places(device, first_zone):
+    """[(zone name, Component)] of what the model has for zones; the root is the first zone's."""
+    return [
+        (name or first_zone, device.component(name))
+        for name, interface in device.model.components
+        if _TARGET in interface.properties
+    ]
+
+
+def _index(zones, name):
+    for at, zone in enumerate(zones):
+        if zone.name == name:
+            return at
+    return None
 
 
 def report_information(component, information, version):

@@ -2,6 +2,7 @@
 
 from doubles.appliance import Bench
 from doubles.models import THERMOSTAT
+from pnp.commands import Unavailable
 from pnp.property import Rejected
 
 REPORT = {
@@ -101,6 +102,13 @@ def test_what_the_application_rejects_is_answered_400_with_its_reason():
     handlers = Handlers()
     handlers.error = Rejected("no such day")
     expected = (400, {"error": "no such day"})
+    assert handlers.ask("thermostat1*getMaxMinReport", SINCE) == expected
+
+
+def test_what_cannot_be_answered_now_is_told_with_500():
+    handlers = Handlers()
+    handlers.error = Unavailable("no reading yet")
+    expected = (500, {"error": "no reading yet"})
     assert handlers.ask("thermostat1*getMaxMinReport", SINCE) == expected
 
 

@@ -77,3 +77,15 @@ def test_it_says_what_it_is_when_online():
     bench.hub.connect()
     assert bench.log.has("info", "announced as " + CONTROLLER)
     assert bench.device.desired_version == 1
+
+
+def test_desired_values_are_counted_once_by_their_answer():
+    bench = Bench()
+    bench.hub.connect()
+    assert (bench.device.accepted_count, bench.device.rejected_count) == (0, 0)
+    bench.hub.desire({"thermostat1": {"targetTemperature": 25}})
+    bench.hub.desire({"thermostat1": {"targetTemperature": 99}})
+    bench.hub.desire({"thermostat1": {"targetTemperature": 26}, "thermostat2": {"x": 1}})
+    bench.hub.connect()
+    bench.hub.connect()
+    assert (bench.device.accepted_count, bench.device.rejected_count) == (2, 1)

@@ -27,6 +27,7 @@ def test_a_double_is_any_finite_number_but_no_boolean():
 
 def test_a_float_is_smaller():
     fits("float", 1e38, -1e38, 3)
+    fits("double", 1.7976931348623157e308, -1.7976931348623157e308)
     misfits("float", 1e39, True, NAN, INFINITY, "1")
 
 
@@ -113,12 +114,20 @@ def test_what_dtdl_does_not_know_is_refused():
             build_schema(source)
 
 
-def test_schemas_end_at_the_depth_that_dtdl_allows():
+def nested(kind, depth):
     source = "double"
-    for _ in range(5):
-        source = {"@type": "Array", "elementSchema": source}
-    build_schema(source)
-    for _ in range(2):
-        source = {"@type": "Array", "elementSchema": source}
-    with raises(SchemaError):
-        build_schema(source)
+    for _ in range(depth):
+        if kind == "Array":
+            source = {"@type": "Array", "elementSchema": source}
+        elif kind == "Map":
+            source = {"@type": "Map", "mapKey": {}, "mapValue": {"name": "v", "schema": source}}
+        else:
+            source = {"@type": "Object", "fields": [{"name": "f", "schema": source}]}
+    return source
+
+
+def test_schemas_end_at_the_depth_that_dtdl_allows():
+    for kind in ("Array", "Map", "Object"):
+        build_schema(nested(kind, 5))
+        with raises(SchemaError):
+            build_schema(nested(kind, 6))
