@@ -11,7 +11,7 @@ def parse_json(body):
         return json.loads(body)
     except (ValueError, MemoryError, RuntimeError) as error:
         # RuntimeError: nested deeper than the interpreter follows
-        raise ProtocolError("a body that is not JSON, or too large for the heap") from error
+        raise ProtocolError("a body that is not JSON, or too large for the heap")
 
 
 def parse_object(body):

@@ -209,7 +209,7 @@ class Client(MQTTClient):
         try:
             return self._link.write(self._packet, self._packet_at, self._packet_left)
         except OSError as error:
-            raise LinkError(str(error)) from error
+            raise LinkError(str(error))
 
     def _write_head(self, kind, rest):
         head = bytearray(1 + length_bytes(rest))
@@ -242,8 +242,9 @@ class Client(MQTTClient):
         through the callback. Raises LinkError, ProtocolError.
         """
         receiver = self._receiver
-        # Nothing is taken in while something is on its way out: an answer would need its place
-        if self.is_sending() or not receiver.receive(self._link):
+        # Nothing is taken in while something is on its way out: an answer would need its place.
+        # A callback may have closed the link.
+        if self._link is None or self.is_sending() or not receiver.receive(self._link):
             return None
         kind, length = receiver.kind, receiver.length
         receiver.expect()
@@ -301,7 +302,6 @@ class Client(MQTTClient):
             raise ProtocolError("a PUBLISH with packet id 0")
         message = None if length > len(body) else bytes(memoryview(body)[start:length])
         taken = self.cb(bytes(memoryview(body)[2:at]), message)
-        # The callback may have closed the link
         if needs_ack and taken is not False and self._link is not None:
             self._puback[2] = packet_id >> 8
             self._puback[3] = packet_id & 0xFF

@@ -59,7 +59,7 @@ def decode(text):
     try:
         return bytes(decoded[:size]).decode()
     except UnicodeError as error:
-        raise ProtocolError("percent-encoding that is not UTF-8") from error
+        raise ProtocolError("percent-encoding that is not UTF-8")
 
 
 def _hex_digit(source, at):

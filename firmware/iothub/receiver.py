@@ -119,4 +119,4 @@ class Receiver:
         try:
             return link.read_into(buffer, offset, size)
         except OSError as error:
-            raise LinkError(str(error)) from error
+            raise LinkError(str(error))

@@ -259,7 +259,7 @@ class Session:
         try:
             self.link = self._dialer.dial(self._identity.dial_host(), self._settings.port)
         except OSError as error:
-            raise LinkError(str(error)) from error
+            raise LinkError(str(error))
 
     def _greet(self):
         self.is_open = True
@@ -354,7 +354,7 @@ class Session:
         try:
             return self.link.ready()
         except OSError as error:
-            raise LinkError(str(error)) from error
+            raise LinkError(str(error))
 
 
 _WORK = {

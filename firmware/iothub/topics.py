@@ -147,7 +147,7 @@ def _text(topic):
     try:
         text = bytes(topic).decode()
     except UnicodeError as error:
-        raise ProtocolError("a topic that is not UTF-8") from error
+        raise ProtocolError("a topic that is not UTF-8")
     for character in text:
         if character < " " or character in "#\x7f":
             raise ProtocolError("a topic with a character that is not allowed")

@@ -93,7 +93,7 @@ class Link:
         try:
             taken = self._tls.write(buffer, offset, size)
         except ValueError as error:
-            raise OSError(_refusal(error)) from error
+            raise OSError(_refusal(error))
         except OSError as error:
             taken = _none_or_raise(error)
         if not self._is_verified:
@@ -113,7 +113,7 @@ class Link:
             else:
                 received = self._tls.readinto(buffer, size)
         except ValueError as error:
-            raise OSError(_refusal(error)) from error
+            raise OSError(_refusal(error))
         except OSError as error:
             received = _none_or_raise(error)
         if received == 0:
@@ -191,7 +191,7 @@ class Link:
                 self._socket, server_hostname=self._host, do_handshake_on_connect=False
             )
         except ValueError as error:
-            raise OSError(_refusal(error)) from error
+            raise OSError(_refusal(error))
 
 
 class _Readable:

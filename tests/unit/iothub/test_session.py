@@ -1,8 +1,10 @@
 """The life of a connection, on virtual time, against a scripted hub."""
 
-from doubles.hub_script import DEVICE, HOST, Bench
+from doubles.clock import FakeClock
+from doubles.hub_script import DEVICE, HOST, Bench, publish
 from doubles.umqtt18 import both
-from iothub.session import ONLINE
+from expect import raises
+from iothub.session import OFFLINE, ONLINE, STOPPED, STOPPING
 
 
 def test_connects_subscribes_reads_the_twin_and_is_online():
@@ -23,3 +25,270 @@ def test_connects_subscribes_reads_the_twin_and_is_online():
         assert bench.handler.online == 1
         # CONNECT alone; SUBSCRIBE and the twin's read in one flight
         assert len(bench.dialer.links[0].writes) == 2
+
+
+def test_telemetry_arrives_once_and_is_acknowledged():
+    bench = Bench().until(ONLINE)
+    for i in range(10):
+        assert bench.send(b'{"t":%d}' % i)
+        bench.run(100)
+    assert bench.hub.bodies() == [b'{"t":%d}' % i for i in range(10)]
+    assert bench.hub.telemetry[0].topic == (
+        "devices/stove-1/messages/events/%24.ct=application%2Fjson&%24.ce=utf-8"
+    )
+    counters = bench.session.counters
+    assert (counters.sent, counters.acked, counters.dropped, counters.waiting) == (10, 10, 0, 0)
+
+
+def test_a_message_leaves_in_send_itself_with_one_write():
+    bench = Bench().until(ONLINE)
+    link = bench.dialer.links[0]
+    writes = len(link.writes)
+    bench.send(b"now")
+    assert bench.hub.bodies() == [b"now"]
+    assert len(link.writes) == writes + 1
+
+
+def test_what_waited_carries_the_time_it_was_made():
+    bench = Bench()
+    bench.send(b"early")
+    bench.until(ONLINE)
+    bench.send(b"late")
+    bench.run(1000)
+    early, late = bench.hub.telemetry
+    assert early.topic.endswith("&iothub-creation-time-utc=2026-11-21T05%3A35%3A00Z")
+    assert "creation" not in late.topic
+
+
+def test_too_long_a_message_is_refused_and_counted():
+    bench = Bench().until(ONLINE)
+    assert not bench.send(bytes(2000))
+    assert bench.session.counters.refused == 1
+    assert bench.session.counters.sent == 0
+
+
+def test_no_dial_before_a_plausible_date_and_one_line_about_it():
+    bench = Bench(clock=FakeClock(unix_s=0))
+    bench.run(3 * 86_400_000 // 1000)
+    for _ in range(8):
+        # Days that ticks cannot span
+        bench.clock.advance(1 << 28)
+        bench.run(5000)
+    assert bench.dialer.dialed == []
+    assert len([r for r in bench.log.records if "date" in r[1]]) == 1
+    bench.clock.set_unix_time(1795239300)
+    bench.until(ONLINE, 2000)
+    assert bench.dialer.dialed == [(HOST, 8883)]
+
+
+def test_a_gateway_is_dialed():
+    bench = Bench()
+    bench.identity.gateway = "edge.local"
+    bench.until(ONLINE)
+    assert bench.dialer.dialed == [("edge.local", 8883)]
+    assert bench.hub.connects[0][0][1].startswith(HOST)
+
+
+def test_refusals_have_their_pace_and_their_words():
+    for code, word, least_ms, most_ms in (
+        (1, "protocol version", 150_000, 300_000),
+        (2, "DeviceId", 150_000, 300_000),
+        (3, "unavailable", 0, 1000),
+        (4, "SharedAccessKey", 150_000, 300_000),
+        (5, "SharedAccessKey", 150_000, 300_000),
+    ):
+        bench = Bench()
+        bench.hub.connack = code
+        bench.run(140)
+        assert bench.session.state == OFFLINE
+        assert bench.log.has("error", word)
+        assert bench.log.has("error", "next try in")
+        bench.hub.connack = 0
+        dials = len(bench.dialer.dialed)
+        elapsed = 0
+        while len(bench.dialer.dialed) == dials:
+            bench.run(1000)
+            elapsed += 1000
+        assert least_ms <= elapsed <= most_ms + 1000, (code, elapsed)
+        bench.until(ONLINE, 5000)
+
+
+def test_a_refused_certificate_is_a_slow_retry_with_its_reason():
+    bench = Bench(lambda link: setattr(link, "refuse", "TLS: The certificate has expired"))
+    bench.run(140_000)
+    assert len(bench.dialer.dialed) == 1
+    assert bench.log.has("warning", "certificate has expired; next try in")
+    bench.run(200_000)
+    assert len(bench.dialer.dialed) == 2
+
+
+def test_an_unreachable_hub_is_tried_for_ever_and_found_again():
+    bench = Bench()
+    bench.dialer.refuse = "ECONNREFUSED"
+    bench.run(3_600_000)
+    dials = len(bench.dialer.dialed)
+    # The middle of the jitter: 9 growing waits, then one in 150 s
+    assert 20 < dials < 45, dials
+    bench.dialer.refuse = ""
+    bench.until(ONLINE, 315_000)
+
+
+def test_no_token_and_no_key_in_any_text():
+    bench = Bench()
+    for code in (5, 0):
+        bench.hub.connack = code
+        bench.run(400_000)
+    text = bench.log.text() + repr(bench.session.__dict__["_identity"])
+    for secret in ("sig=", "SharedAccessSignature", "AAECAw"):
+        assert secret not in text
+
+
+def test_messages_before_the_subscription_are_taken():
+    bench = Bench()
+    bench.hub.on_connack = publish(
+        "devices/stove-1/messages/devicebound/a=%2F1", b"while away", 1, 9
+    )
+    bench.until(ONLINE)
+    assert bench.handler.messages == [(b"while away", {"a": "/1"})]
+    assert bench.hub.acknowledged == [9]
+    assert bench.session.counters.messages == 1
+
+
+def test_a_message_that_the_handler_declines_stays_with_the_hub():
+    bench = Bench().until(ONLINE)
+    bench.handler.raising = KeyError("no")
+    bench.hub.message(b"x", packet_id=3)
+    bench.run(100)
+    assert bench.hub.acknowledged == []
+    assert bench.session.counters.declined == 1
+    bench.handler.raising = None
+    bench.hub.message(b"x", packet_id=3, dup=True)
+    bench.run(100)
+    assert bench.hub.acknowledged == [3]
+    assert bench.session.state == ONLINE
+
+
+def test_unknown_topics_are_dropped_and_counted_and_nothing_else():
+    bench = Bench().until(ONLINE)
+    for topic in ("", "x", "$iothub/methods/POST/a/?$rid=%20", "devices/other/messages/events/"):
+        bench.hub.say(publish(topic, b"", 1, 5))
+    bench.hub.say(b"\x40\2\0\x63")
+    bench.run(1000)
+    assert bench.session.counters.malformed == 5
+    assert bench.hub.acknowledged == []
+    assert bench.session.state == ONLINE
+
+
+def test_a_hub_that_breaks_the_protocol_is_left():
+    for raw in (b"\0", b"\x20\2\0\0", b"\x34\5\0\1a\0\1", b"\x30\xff\xff\xff\xff"):
+        bench = Bench().until(ONLINE)
+        bench.hub.say(raw)
+        bench.run(20)
+        assert bench.session.state == OFFLINE
+        assert bench.dialer.links[0].is_closed
+        bench.until(ONLINE, 5000)
+
+
+def test_stop_sends_what_waits_and_parts():
+    bench = Bench().until(ONLINE)
+    bench.hub.mute = ("puback",)
+    for i in range(9):
+        bench.send(b"%d" % i)
+    bench.hub.mute = ()
+    bench.session.stop()
+    assert bench.session.state == STOPPING
+    for arrived in list(bench.hub.telemetry):
+        bench.hub.say(bytes([0x40, 2, 0, arrived.packet_id]))
+    bench.until(STOPPED, 5000)
+    assert len(bench.hub.bodies()) == 9
+    assert bench.hub.parted == 1
+    assert bench.dialer.links[0].is_closed
+    bench.run(100_000)
+    assert len(bench.dialer.dialed) == 1
+    bench.session.start()
+    bench.until(ONLINE, 2000)
+
+
+def test_stop_waits_for_nobody_too_long():
+    bench = Bench().until(ONLINE)
+    bench.hub.mute = ("puback",)
+    bench.send(b"x")
+    bench.session.stop()
+    bench.until(STOPPED, 6000)
+    for phase_ms in (0, 10, 30):
+        bench = Bench()
+        bench.hub.mute = ("connack",)
+        bench.run(phase_ms)
+        bench.session.stop()
+        assert bench.session.state == STOPPED
+
+
+def test_the_handler_may_stop_the_session_from_anywhere():
+    bench = Bench()
+    bench.handler.on_twin = lambda document: bench.session.stop()
+    bench.until(STOPPED, 5000)
+    bench = Bench()
+    bench.handler.on_message = lambda payload, properties: bench.session.stop()
+    bench.hub.on_connack = publish("devices/stove-1/messages/devicebound/", b"", 1, 9)
+    bench.until(STOPPED, 5000)
+    bench = Bench().until(ONLINE)
+    bench.handler.on_command = lambda name, payload: (bench.session.stop(), (200, None))[1]
+    bench.hub.call("reboot")
+    bench.until(STOPPED, 6000)
+    # The answer still left
+    assert bench.hub.answers == [("$iothub/methods/res/200/?$rid=1", b"")]
+
+
+def test_what_a_handler_raises_passes_through_and_the_session_lives_on():
+    bench = Bench().until(ONLINE)
+
+    def fail(patch):
+        raise KeyError("a bug")
+
+    good, bench.handler.on_desired = bench.handler.on_desired, fail
+    bench.hub.change({"a": 1, "$version": 2})
+    with raises(KeyError):
+        bench.session.step()
+    bench.handler.on_desired = good
+    bench.hub.change({"a": 1, "$version": 3})
+    bench.run(100)
+    assert bench.handler.desired == [{"a": 1, "$version": 3}]
+
+
+def test_a_send_on_a_broken_link_is_kept_and_resent():
+    bench = Bench().until(ONLINE)
+    bench.dialer.links[0].cut_after = 0
+    assert bench.send(b"kept")
+    assert bench.session.state == ONLINE
+    bench.run(20)
+    assert bench.session.state == OFFLINE
+    bench.until(ONLINE, 5000).run(100)
+    assert bench.hub.bodies() == [b"kept"]
+    assert bench.hub.telemetry[0].dup
+
+
+def test_a_hub_without_pubacks_is_left_in_time():
+    bench = Bench().until(ONLINE)
+    bench.hub.mute = ("puback",)
+    bench.send(b"x")
+    bench.run(59_000)
+    assert bench.session.state == ONLINE
+    bench.run(3000)
+    assert bench.session.counters.failures == 1
+    bench.hub.mute = ()
+    bench.until(ONLINE, 5000).run(100)
+    assert bench.session.counters.acked == 1
+    assert bench.session.state == ONLINE
+
+
+def test_silence_at_each_stage_ends_in_a_new_attempt():
+    for mute, limit_ms in (("connack", 20_100), ("suback", 10_100), ("twin", 10_200)):
+        bench = Bench()
+        bench.hub.mute = (mute,)
+        bench.run(limit_ms)
+        assert bench.session.counters.failures == 1, mute
+        bench.hub.mute = ()
+        bench.until(ONLINE, 5000)
+    bench = Bench(lambda link: setattr(link, "calls_until_ready", 1 << 20))
+    bench.run(31_000)
+    assert bench.session.counters.failures == 1

@@ -1,0 +1,320 @@
+"""The guarded client, over umqtt.simple 1.3.4 and over the face of 1.6 to 1.8 alike."""
+
+from doubles.clock import FakeClock
+from doubles.hub_script import FakeHub, packet, publish
+from doubles.link import FakeLink
+from doubles.umqtt18 import both
+from expect import raises
+from iothub.errors import LinkError, ProtocolError
+from iothub.settings import Settings
+
+CONNACK, PUBACK, SUBACK, PINGRESP, PUBLISH = 0x20, 0x40, 0x90, 0xD0, 0x30
+
+
+class Mute:
+    """A peer that hears everything and says what the test feeds."""
+
+    def on_bytes(self, link, data):
+        pass
+
+
+def _client(mqtt, peer=None, connected=True, settings=None):
+    clock = FakeClock()
+    link = FakeLink(peer or Mute())
+    client = mqtt.Client("stove-1", "hub", b"user", clock, settings or Settings())
+    heard = []
+    client.set_callback(lambda topic, body: heard.append((topic, body)))
+    client.open(link)
+    if connected:
+        link.feed(b"\x20\2\0\0")
+        assert client.check_msg() == CONNACK
+    return client, link, clock, heard
+
+
+def test_what_is_inherited_is_what_the_head_says():
+    for mqtt in both("iothub.mqtt"):
+        base = mqtt.MQTTClient
+        kept = set()
+        for name in dir(base):
+            if name.startswith("__") or not callable(getattr(base, name)):
+                continue
+            if getattr(mqtt.Client, name) == getattr(base, name):
+                kept.add(name)
+        public = set([name for name in kept if not name.startswith("_")])
+        assert public == {"set_callback", "set_last_will"}, public
+        client = _client(mqtt)[0]
+        with raises(NotImplementedError):
+            client.wait_msg()
+        with raises(NotImplementedError):
+            client.unsubscribe(b"x")
+
+
+def test_connect_is_one_write_with_all_fields():
+    for mqtt in both("iothub.mqtt"):
+        client, link, _, _ = _client(mqtt, connected=False)
+        client.pswd = bytearray(b"p" * 200)
+        client.connect()
+        assert link.writes == [len(link.written)]
+        rest = 10 + 2 + 7 + 2 + 4 + 2 + 200
+        assert bytes(link.written) == (
+            bytes([0x10, rest & 127 | 128, rest >> 7])
+            + b"\0\x04MQTT\x04\xc0\0\x3c\0\x07stove-1\0\x04user\0\xc8"
+            + b"p" * 200
+        )
+
+
+def test_connect_without_password_and_with_a_will():
+    for mqtt in both("iothub.mqtt"):
+        client, link, _, _ = _client(mqtt, connected=False)
+        client.set_last_will("t/°", "gone", qos=1)
+        client.connect(clean_session=True)
+        # Lengths count bytes: the degree sign has two
+        assert bytes(link.written) == (
+            b"\x10\x28\0\x04MQTT\x04\x8e\0\x3c\0\x07stove-1\0\x04t/\xc2\xb0\0\x04gone\0\x04user"
+        ).replace(b"\x10\x28", bytes([0x10, len(link.written) - 2]))
+
+
+def test_subscribe_and_publish_leave_in_one_write():
+    for mqtt in both("iothub.mqtt"):
+        client, link, _, _ = _client(mqtt)
+        client.subscribe([b"a/#", b"b" * 130], 513)
+        client.publish(b"topic", b"body")
+        client.flush()
+        assert len(link.writes) == 1
+        body = b"\2\1\0\3a/#\1" + b"\0\x82" + b"b" * 130 + b"\1"
+        assert bytes(link.written) == packet(0x82, body) + b"\x30\x0b\0\5topicbody"
+        link.feed(packet(0x90, b"\2\1\1\1"))
+        assert client.check_msg() == SUBACK
+        assert client.refused_filters == 0
+
+
+def test_a_refused_filter_is_counted_and_a_foreign_suback_refused():
+    for mqtt in both("iothub.mqtt"):
+        client, link, _, _ = _client(mqtt)
+        client.subscribe([b"a", b"b"], 7)
+        client.flush()
+        link.feed(packet(0x90, b"\0\7\1\x80"))
+        assert client.check_msg() == SUBACK
+        assert client.refused_filters == 1
+        # A second one; another id; another number of filters; QoS 2 granted
+        for answer in (b"\0\7\1\1", b"\0\x08\1\1", b"\0\7\1", b"\0\7\1\2"):
+            client, link, _, _ = _client(mqtt)
+            client.subscribe([b"a", b"b"], 7)
+            client.flush()
+            if answer == b"\0\7\1\1":
+                link.feed(packet(0x90, answer))
+                client.check_msg()
+            link.feed(packet(0x90, answer))
+            with raises(ProtocolError):
+                client.check_msg()
+
+
+def test_connack_comes_first_and_once():
+    for mqtt in both("iothub.mqtt"):
+        for code in range(6):
+            client, link, _, _ = _client(mqtt, connected=False)
+            assert client.return_code == -1
+            link.feed(bytes([0x20, 2, 1 if code == 0 else 0, code]))
+            assert client.check_msg() == CONNACK
+            assert client.return_code == code
+            assert client.session_present == (code == 0)
+        for early in (b"\x40\2\0\1", b"\xd0\0", publish("a")):
+            client, link, _, _ = _client(mqtt, connected=False)
+            link.feed(early)
+            with raises(ProtocolError, "CONNACK"):
+                client.check_msg()
+        for wrong in (b"\x20\2\0\0", b"\x20\2\2\0", b"\x20\2\0\6"):
+            client, link, _, _ = _client(mqtt, connected=wrong == b"\x20\2\0\0")
+            link.feed(wrong)
+            with raises(ProtocolError):
+                client.check_msg()
+
+
+def test_a_message_goes_through_the_callback_before_its_puback():
+    for mqtt in both("iothub.mqtt"):
+        client, link, _, heard = _client(mqtt)
+        link.feed(publish("a/b", b"body", 1, 0x1234) + publish("c", b"", 0))
+        assert client.check_msg() == PUBLISH
+        assert heard == [(b"a/b", b"body")]
+        assert bytes(link.written) == b"\x40\2\x12\x34"
+        assert client.check_msg() == PUBLISH
+        assert heard[1] == (b"c", b"")
+        assert client.check_msg() is None
+        assert len(link.writes) == 1
+
+
+def test_false_or_an_exception_means_no_puback_and_the_stream_goes_on():
+    for mqtt in both("iothub.mqtt"):
+        client, link, _, heard = _client(mqtt)
+        link.feed(publish("a", b"1", 1, 7) + publish("b", b"2", 1, 8) + publish("c", b"3", 1, 9))
+
+        def raising(topic, body):
+            raise KeyError("handler")
+
+        client.set_callback(raising)
+        with raises(KeyError):
+            client.check_msg()
+        client.set_callback(lambda topic, body: False)
+        assert client.check_msg() == PUBLISH
+        assert not link.written
+        client.set_callback(lambda topic, body: heard.append((topic, body)))
+        assert client.check_msg() == PUBLISH
+        assert heard == [(b"c", b"3")]
+        assert bytes(link.written) == b"\x40\2\0\x09"
+
+
+def test_too_long_a_message_is_told_by_its_topic():
+    for mqtt in both("iothub.mqtt"):
+        settings = Settings()
+        settings.receive_bytes = 64
+        client, link, _, heard = _client(mqtt, settings=settings)
+        link.feed(publish("a/b", b"x" * 100, 1, 5) + b"\xd0\0")
+        assert client.check_msg() == PUBLISH
+        assert heard == [(b"a/b", None)]
+        assert client.check_msg() == PINGRESP
+        link.feed(publish("t" * 70, b""))
+        with raises(ProtocolError):
+            client.check_msg()
+
+
+def test_a_topic_that_leaves_its_packet_is_refused():
+    for mqtt in both("iothub.mqtt"):
+        for body in (b"\0\x09abc", b"\xff\xff\0", b"\0\3abc"):
+            client, link, _, _ = _client(mqtt)
+            link.feed(packet(0x32, body))
+            with raises(ProtocolError):
+                client.check_msg()
+        client, link, _, _ = _client(mqtt)
+        link.feed(packet(0x32, b"\0\1a\0\0body"))
+        with raises(ProtocolError, "id 0"):
+            client.check_msg()
+
+
+def test_partial_writes_are_finished_in_order_and_reading_waits():
+    for mqtt in both("iothub.mqtt"):
+        client, link, _, heard = _client(mqtt)
+        buffer = b"..packet.."
+        link.chunk = 3
+        client.transmit(buffer, 2, 6)
+        assert bytes(link.written) == b"packet"
+        link.is_stuck = True
+        client.transmit(buffer, 2, 6)
+        client.publish(b"t", b"x")
+        assert client.is_sending()
+        link.feed(publish("a", b"1", 1, 7))
+        assert client.check_msg() is None
+        assert heard == []
+        link.is_stuck = False
+        assert client.flush()
+        assert bytes(link.written) == b"packetpacket\x30\x04\0\1tx"
+        link.chunk = 0
+        assert client.check_msg() == PUBLISH
+        assert bytes(link.written).endswith(b"\x40\2\0\7")
+
+
+def test_a_peer_that_takes_nothing_is_given_ten_seconds():
+    for mqtt in both("iothub.mqtt"):
+        client, link, clock, _ = _client(mqtt)
+        link.is_stuck = True
+        client.transmit(b"packet", 0, 6)
+        clock.advance(10_000)
+        assert not client.flush()
+        clock.advance(1)
+        with raises(LinkError, "takes nothing"):
+            client.flush()
+
+
+def test_a_trickle_does_not_prolong_the_deadline():
+    for mqtt in both("iothub.mqtt"):
+        client, link, clock, _ = _client(mqtt)
+        link.is_stuck = True
+        client.transmit(bytes(100), 0, 100)
+        with raises(LinkError):
+            for _ in range(30):
+                clock.advance(500)
+                link.is_stuck = False
+                link.chunk = 1
+                taken = len(link.written)
+                link.peer.on_bytes = lambda link, data: setattr(link, "is_stuck", True)
+                client.flush()
+                assert len(link.written) == taken + 1
+
+
+def test_keep_alive_pings_and_notices_silence():
+    for mqtt in both("iothub.mqtt"):
+        client, link, clock, _ = _client(mqtt)
+        clock.advance(44_999)
+        client.keep_alive()
+        assert not link.written
+        clock.advance(1)
+        client.keep_alive()
+        assert bytes(link.written) == b"\xc0\0"
+        clock.advance(5000)
+        link.feed(b"\xd0\0")
+        assert client.check_msg() == PINGRESP
+        clock.advance(39_000)
+        client.keep_alive()
+        assert len(link.written) == 2
+        clock.advance(1000)
+        client.keep_alive()
+        assert len(link.written) == 4
+        clock.advance(10_000)
+        client.keep_alive()
+        clock.advance(1)
+        with raises(LinkError, "PINGREQ"):
+            client.keep_alive()
+
+
+def test_sending_alone_does_not_hide_a_dead_peer():
+    for mqtt in both("iothub.mqtt"):
+        client, link, clock, _ = _client(mqtt)
+        elapsed_ms = 0
+        with raises(LinkError, "PINGREQ"):
+            while elapsed_ms < 120_000:
+                client.transmit(b"telemetry", 0, 9)
+                clock.advance(5000)
+                elapsed_ms += 5000
+                client.keep_alive()
+        assert elapsed_ms <= 90_000
+
+
+def test_every_fault_of_the_link_is_a_link_error():
+    for mqtt in both("iothub.mqtt"):
+        for fault in ("cut_after", "has_ended", "is_closed"):
+            client, link, _, _ = _client(mqtt)
+            setattr(link, fault, 0 if fault == "cut_after" else True)
+            with raises(LinkError):
+                client.check_msg()
+            client.close()
+        client, link, _, _ = _client(mqtt)
+        link.cut_after = 0
+        with raises(LinkError):
+            client.publish(b"a", b"b")
+            client.flush()
+        # Farewell on a broken link is no fault; nothing is left half done for the next
+        client.disconnect()
+        client.close()
+        assert not client.is_sending()
+        client.disconnect()
+
+
+def test_what_exceeds_the_send_buffer_is_known_before():
+    for mqtt in both("iothub.mqtt"):
+        client, link, _, _ = _client(mqtt)
+        assert client.can_publish(b"t", bytes(2000))
+        assert not client.can_publish(b"t", bytes(2048))
+        client.publish(b"t", bytes(2000))
+        client.flush()
+        assert len(link.written) == 3 + 3 + 2000
+
+
+def test_disconnect_is_the_last_word():
+    for mqtt in both("iothub.mqtt"):
+        hub = FakeHub()
+        client, link, _, _ = _client(mqtt, hub, connected=False)
+        client.pswd = b"p"
+        client.connect()
+        assert client.check_msg() == CONNACK
+        client.disconnect()
+        assert bytes(link.written).endswith(b"\xe0\0")
+        assert hub.parted == 1
