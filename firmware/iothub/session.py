@@ -128,6 +128,13 @@ class Session:
         if self.state not in (STOPPING, STOPPED):
             self._fire(_STOP)
 
+    def is_stopped(self):
+        return self.state == STOPPED
+
+    def state_name(self):
+        """The state as a word, for people."""
+        return STATE_NAMES[self.state]
+
     def telemetry_topic(self, component=""):
         """The topic of `component`'s telemetry ("" = root); build it once and keep it."""
         return topics.telemetry(self._identity.device_id, component)

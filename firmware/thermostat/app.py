@@ -12,8 +12,6 @@ On every way out the relays go off first. What it consists of is put together by
 import json
 import time
 
-from iothub import client
-from iothub.session import STATE_NAMES, STOPPED
 from micropython import const
 from system.log import Log
 from system.supervision import Supervisor
@@ -93,6 +91,8 @@ class App:
             await self.clock.sleep_ms(self._control.sample_period_ms)
 
     async def _connect(self):
+        from iothub import client
+
         await client.run(self.cloud.session, self.clock, self._network_alive)
 
     def _network_alive(self):
@@ -134,7 +134,6 @@ class App:
         """Counters and states, a dict of plain values."""
         found = {"heap": self.board.heap_in_use(), "uptime_s": self.clock.uptime_s()}
         if self.cloud is not None:
-            found["state"] = STATE_NAMES[self.cloud.session.state]
             self.cloud.statistics(found)
         return found
 
@@ -163,7 +162,7 @@ class App:
     def _say_farewell(self, session):
         session.stop()
         began = self.clock.ticks_ms()
-        while session.state != STOPPED:
+        while not session.is_stopped():
             session.step()
             if self.clock.ticks_diff(self.clock.ticks_ms(), began) > _FAREWELL_MS:
                 return

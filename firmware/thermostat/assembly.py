@@ -2,40 +2,26 @@
 
 Without a usable configuration the rooms are controlled all the same: what cannot be used is
 told, with what to do, and the rest is built without it.
+
+Modules are imported where they are needed: what reads the configuration is out of the heap
+before what speaks to the hub comes in.
 """
 
 import gc
 import sys
 
 from drivers.registry import kinds
-from drivers.relay import Relay
-from iothub import identity
-from iothub.errors import IdentityError
-from iothub.outbox import Outbox
-from iothub.session import Session
-from pnp.device import Device
-from pnp.model import ModelError, load, models_folder
 from system import log
 from system.configuration import ConfigurationError
-from system.dialer import Dialer
 from system.log import Log
 from system.store import Flash, Store
-from system.tls import make_context
-
-from thermostat import setpoints
-from thermostat.app import App
-from thermostat.cloud import VERSION, Cloud, ZoneReporter
-from thermostat.components import BoardComponent, bind_zones, report_information
-from thermostat.history import History
-from thermostat.room import Room
-from thermostat.settings import Settings
 
 # This file is FIRMWARE/thermostat/assembly.py
 _FIRMWARE = __file__.rsplit("/", 2)[0]
-CONFIGURATION = "config.json"
 SET_POINTS = "setpoints.json"
-# What was needed to build and is not needed to run: a third of a small board's heap
-_BUILDERS = ("thermostat.assembly", "thermostat.settings", "iothub.identity", "system.tls")
+# Needed to read the configuration, and to build what it asks for
+_READERS = ("thermostat.loading", "thermostat.settings", "thermostat.zones")
+_BUILDERS = ("thermostat.assembly", "iothub.identity", "system.tls")
 
 
 def assemble(board):
@@ -43,23 +29,33 @@ def assemble(board):
     clock = board.clock()
     log.configure(clock=clock)
     teller = Log("thermostat")
-    settings = _load_settings(board.data_path, teller)
+    settings, trouble = _load_settings(board.data_path, teller)
     log.configure(level=settings.log_level)
+    from thermostat.app import App
+
     app = App(board, clock, settings)
     app.set_points = _load_set_points(board.data_path, clock, settings)
     try:
         app.rooms = _build_rooms(board, clock, settings, app.set_points)
+        gc.collect()
         if settings.connection_string:
             app.cloud = _build_cloud(app, _FIRMWARE, settings)
     except ConfigurationError as error:
-        _tell(teller, error.within(CONFIGURATION))
+        trouble = error.within("config.json")
+    if trouble:
+        teller.error("%s", trouble)
+        teller.error("until then the rooms are controlled without it")
     board.connect_network(settings.wifi)
     return app
 
 
 def forget_builders():
     """Let the heap have what only `assemble` needed."""
-    for name in _BUILDERS:
+    _forget(_BUILDERS)
+
+
+def _forget(names):
+    for name in names:
         package, _, module = name.partition(".")
         sys.modules.pop(name, None)
         if hasattr(sys.modules[package], module):
@@ -67,35 +63,21 @@ def forget_builders():
     gc.collect()
 
 
-def _tell(teller, error):
-    teller.error("%s", error)
-    teller.error("until then the rooms are controlled without it")
-
-
 # ---- settings
 
 
 def _load_settings(folder, teller):
-    """The configuration's Settings, or the defaults."""
-    store = Store("%s/%s" % (folder, CONFIGURATION), validate=_validate)
-    try:
-        found = store.load()
-        if store.problem:
-            teller.warning("%s", store.problem)
-            teller.warning("using %s instead", store.source)
-        if found is not None:
-            return _validate(found)
-        teller.warning("there is no %s yet: running without a network", store.path)
-    except ConfigurationError as error:
-        _tell(teller, error)
-    return Settings()
+    from thermostat.loading import load
 
-
-def _validate(found):
-    return Settings.from_dict(found, kinds())
+    found = load(folder, kinds(), teller)
+    del load
+    _forget(_READERS)
+    return found
 
 
 def _load_set_points(folder, clock, settings):
+    from thermostat import setpoints
+
     store = Store("%s/%s" % (folder, SET_POINTS), validate=setpoints.check)
     names = [zone.name for zone in settings.zones]
     return setpoints.SetPoints(store, clock, Log("setpoints"), names)
@@ -105,6 +87,11 @@ def _load_set_points(folder, clock, settings):
 
 
 def _build_rooms(board, clock, settings, set_points):
+    from drivers.relay import Relay
+
+    from thermostat.history import History
+    from thermostat.room import Room
+
     rooms = []
     for at, zone in enumerate(settings.zones):
         if zone.present:
@@ -125,6 +112,9 @@ def _build_rooms(board, clock, settings, set_points):
 
 
 def _build_cloud(app, folder, settings):
+    from thermostat.cloud import VERSION, Cloud, ZoneReporter
+    from thermostat.components import BoardComponent, bind_zones, report_information
+
     clock, board = app.clock, app.board
     device = _build_device(clock, folder, settings)
     session = _build_session(app, device, folder, settings)
@@ -154,6 +144,9 @@ def _room_of(zone, rooms):
 
 
 def _build_device(clock, folder, settings):
+    from pnp.device import Device
+    from pnp.model import ModelError, load, models_folder
+
     try:
         model = load(settings.connection.model_id, models_folder(Flash, folder + "/models"))
     except ModelError as error:
@@ -162,6 +155,13 @@ def _build_device(clock, folder, settings):
 
 
 def _build_session(app, device, folder, settings):
+    from iothub import identity
+    from iothub.errors import IdentityError
+    from iothub.outbox import Outbox
+    from iothub.session import Session
+    from system.dialer import Dialer
+    from system.tls import make_context
+
     connection = settings.connection
     try:
         who = identity.parse(settings.connection_string)

@@ -52,6 +52,7 @@ class Cloud:
     def statistics(self, found):
         """Add the counters of messages to the dict `found`."""
         counters = self.session.counters
+        found["state"] = self.session.state_name()
         found["telemetry_sent"] = counters.sent
         found["telemetry_acked"] = counters.acked
         found["telemetry_dropped"] = counters.dropped

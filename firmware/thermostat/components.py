@@ -13,8 +13,6 @@ from pnp.property import Rejected
 from pnp.telemetry import Telemetry
 from system.rfc3339 import format_utc, parse_utc
 
-from thermostat.zones import Zone
-
 # A restart that is further away than a day was not meant
 _LONGEST_DELAY_S = const(86400)
 _TARGET = "targetTemperature"
@@ -161,6 +159,9 @@ def bind_zones(device, settings, set_points, histories, clock, log):
     for name, component in _places(device, zones[0].name):
         at = _index(zones, name)
         if at is None:
+            # Rare, and not worth keeping the module for
+            from thermostat.zones import Zone
+
             absent = Zone(name, "", 0, None)
             ZoneComponent(component, absent, settings, set_points, None, clock)
         else:

@@ -106,12 +106,12 @@ CONNECTION = (
     ("answer_timeout_ms", 10000, 1000, 60000),  # CONNACK, SUBACK, twin answers, PINGRESP
     ("ack_timeout_ms", 60000, 1000, 600000),  # PUBACK: a throttled hub delays it
     ("drain_timeout_ms", 5000, 100, 60000),  # what renewal and leaving wait for
-    ("receive_bytes", 8192, 1024, 65536),  # largest packet taken; a whole twin must fit
+    ("receive_bytes", 4096, 1024, 65536),  # largest packet taken; a whole twin must fit
     ("send_bytes", 2048, 1024, 65536),  # largest CONNECT, reported patch
     ("window", 4, 1, 16),  # packets on their way at once; so many may arrive twice after a cut
-    ("packet_bytes", 1024, 256, 8192),  # largest telemetry message or command answer
-    ("telemetry_bytes", 12288, 2048, 262144),  # waiting telemetry: about 64 messages
-    ("answer_bytes", 4096, 1024, 65536),  # waiting command answers, never displaced
+    ("packet_bytes", 512, 256, 8192),  # largest telemetry message or command answer
+    ("telemetry_bytes", 8192, 2048, 262144),  # waiting telemetry: about 64 messages
+    ("answer_bytes", 2048, 1024, 65536),  # waiting command answers, never displaced
     ("report_bytes", 1500, 256, 32768),  # largest reported patch, without its topic
     ("report_retry_ms", 30000, 1000, 600000),  # after the hub refused a patch for the moment
     ("logged_bytes", 80, 0, 200),  # of a cloud-to-device message
