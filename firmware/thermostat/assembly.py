@@ -8,20 +8,28 @@ before what speaks to the hub comes in.
 """
 
 import gc
-import sys
+import os
 
 from drivers.registry import kinds
 from system import log
 from system.configuration import ConfigurationError
 from system.log import Log
-from system.store import Flash, Store
+from system.modules import forget
 
 # This file is FIRMWARE/thermostat/assembly.py
 _FIRMWARE = __file__.rsplit("/", 2)[0]
 SET_POINTS = "setpoints.json"
 # Needed to read the configuration, and to build what it asks for
 _READERS = ("thermostat.loading", "thermostat.settings", "thermostat.zones")
+_READERS += ("system.section", "system.store")
 _BUILDERS = ("thermostat.assembly", "iothub.identity", "system.tls")
+
+
+class _Files:
+    """What the models are read with."""
+
+    open = staticmethod(open)
+    listdir = staticmethod(os.listdir)
 
 
 def assemble(board):
@@ -51,16 +59,7 @@ def assemble(board):
 
 def forget_builders():
     """Let the heap have what only `assemble` needed."""
-    _forget(_BUILDERS)
-
-
-def _forget(names):
-    for name in names:
-        package, _, module = name.partition(".")
-        sys.modules.pop(name, None)
-        if hasattr(sys.modules[package], module):
-            delattr(sys.modules[package], module)
-    gc.collect()
+    forget(_BUILDERS)
 
 
 # ---- settings
@@ -71,16 +70,17 @@ def _load_settings(folder, teller):
 
     found = load(folder, kinds(), teller)
     del load
-    _forget(_READERS)
+    forget(_READERS)
     return found
 
 
 def _load_set_points(folder, clock, settings):
-    from thermostat import setpoints
+    from thermostat.setpoints import SetPoints
+    from thermostat.setpoints_file import SetPointsFile
 
-    store = Store("%s/%s" % (folder, SET_POINTS), validate=setpoints.check)
     names = [zone.name for zone in settings.zones]
-    return setpoints.SetPoints(store, clock, Log("setpoints"), names)
+    file = SetPointsFile("%s/%s" % (folder, SET_POINTS))
+    return SetPoints(file, clock, Log("setpoints"), names)
 
 
 # ---- rooms
@@ -148,7 +148,7 @@ def _build_device(clock, folder, settings):
     from pnp.model import ModelError, load, models_folder
 
     try:
-        model = load(settings.connection.model_id, models_folder(Flash, folder + "/models"))
+        model = load(settings.connection.model_id, models_folder(_Files, folder + "/models"))
     except ModelError as error:
         raise ConfigurationError("model", str(error))
     return Device(model, clock, Log("pnp"), settings.connection)
@@ -193,13 +193,13 @@ def _roots(folder, data_path, names):
         paths = ["%s/%s" % (data_path, name) for name in names]
     else:
         shipped = folder + "/roots"
-        paths = ["%s/%s" % (shipped, name) for name in Flash.listdir(shipped)]
+        paths = ["%s/%s" % (shipped, name) for name in os.listdir(shipped)]
     return [_content(path) for path in paths]
 
 
 def _content(path):
     try:
-        with Flash.open(path, "rb") as stream:
+        with open(path, "rb") as stream:
             return stream.read()
     except OSError:
         raise ConfigurationError("root_certificates", "%s cannot be read" % path)

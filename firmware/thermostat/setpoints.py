@@ -6,25 +6,21 @@ so that a slider that somebody drags does not wear the flash, and on the way out
 
 from micropython import const
 from system.configuration import ConfigurationError
-from system.section import checked_number, expect_dict, refuse_unknown
 
-_VERSION = const(1)
 # Whole seconds of uptime: eleven of them are never less than ten seconds
 _WRITE_PERIOD_S = const(11)
-# What any room could mean; settings narrow it when the set points are used
-_LOWEST_CENTI_C = const(0)
-_HIGHEST_CENTI_C = const(6000)
 
 
 class SetPoints:
-    """`store` keeps them, `names` are the zones there are. Ints in 0.01 °C.
+    """`file` keeps them (`thermostat.setpoints_file`), `names` are the zones there are. Ints in
+    0.01 °C.
 
     A file that cannot be used costs the set points, never the start: `problem` says why.
     """
 
-    def __init__(self, store, clock, log, names):
+    def __init__(self, file, clock, log, names):
         self.problem = None
-        self._store = store
+        self._file = file
         self._clock = clock
         self._log = log
         self._changed = False
@@ -58,7 +54,7 @@ class SetPoints:
             return True
         self._next_write_s = self._clock.uptime_s() + _WRITE_PERIOD_S
         try:
-            self._store.save({"version": _VERSION, "targets": self._targets})
+            self._file.save(self._targets)
         except OSError as error:
             # The set points hold all the same; the next poll tries again
             self._log.warning("set points not kept in flash: %s", error)
@@ -68,23 +64,11 @@ class SetPoints:
 
     def _loaded(self, names):
         try:
-            found = self._store.load()
-            self.problem = self._store.problem
-            if found is not None:
-                check(found)
+            targets = self._file.load()
+            self.problem = self._file.problem
         except ConfigurationError as error:
             self.problem = error
-            found = None
+            targets = {}
         if self.problem:
             self._log.warning("set points: %s", self.problem)
-        targets = found["targets"] if found else {}
         return {name: targets[name] for name in targets if name in names}
-
-
-def check(found):
-    """Raise ConfigurationError unless `found` is what `SetPoints` writes: for its Store."""
-    refuse_unknown(expect_dict(found, ""), ("version", "targets"), "")
-    checked_number(found.get("version"), _VERSION, _VERSION, "version")
-    targets = expect_dict(found.get("targets"), "targets")
-    for name in targets:
-        checked_number(targets[name], _LOWEST_CENTI_C, _HIGHEST_CENTI_C, "targets." + name[:64])

@@ -3,12 +3,12 @@ import gc
 from doubles.clock import FakeClock
 from doubles.fs import FakeFlash
 from doubles.log import FakeLog
-from system.store import Store
-from thermostat.setpoints import SetPoints, check
+from thermostat.setpoints import SetPoints
+from thermostat.setpoints_file import SetPointsFile
 
 
 def test_polling_without_a_change_costs_no_heap():
-    points = SetPoints(Store("s.json", FakeFlash(), check), FakeClock(), FakeLog(), ("a",))
+    points = SetPoints(SetPointsFile("s.json", FakeFlash()), FakeClock(), FakeLog(), ("a",))
     gc.collect()
     gc.disable()
     before = gc.mem_alloc()

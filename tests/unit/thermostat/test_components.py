@@ -27,18 +27,18 @@ INFORMATION_OF_A_BOARD = {
 }
 
 
-class Store:
-    """Keeps what it is given, as `system.store.Store` does."""
+class File:
+    """Keeps what it is given, as `thermostat.setpoints_file` does."""
 
-    def __init__(self, found=None):
-        self.found = found
+    def __init__(self, targets):
+        self.targets = targets
         self.problem = None
 
     def load(self):
-        return self.found
+        return self.targets
 
-    def save(self, document):
-        self.found = document
+    def save(self, targets):
+        self.targets = targets
 
 
 class Bench:
@@ -49,8 +49,7 @@ class Bench:
         self.clock = FakeClock(unix_s=unix_s)
         self.log = FakeLog()
         names = [zone.name for zone in self.settings.zones]
-        found = {"version": 1, "targets": kept} if kept else None
-        self.set_points = SetPoints(Store(found), self.clock, self.log, names)
+        self.set_points = SetPoints(File(kept or {}), self.clock, self.log, names)
         self.histories = [
             History(self.clock) if zone.present else None for zone in self.settings.zones
         ]

@@ -1,8 +1,8 @@
 from doubles.clock import FakeClock
 from doubles.fs import FakeFlash, PowerCut
 from doubles.log import FakeLog
-from system.store import Store
-from thermostat.setpoints import SetPoints, check
+from thermostat.setpoints import SetPoints
+from thermostat.setpoints_file import SetPointsFile
 
 PATH = "setpoints.json"
 NAMES = ("thermostat1", "thermostat2")
@@ -15,7 +15,7 @@ class Board:
         self.log = FakeLog()
 
     def start(self):
-        return SetPoints(Store(PATH, self.flash, check), self.clock, self.log, NAMES)
+        return SetPoints(SetPointsFile(PATH, self.flash), self.clock, self.log, NAMES)
 
 
 def test_without_a_file_the_defaults_hold():
