@@ -1,7 +1,8 @@
 """The device's Plug and Play model, read from its DTDL files: names, schemas, what is writable.
 
 Only that is kept; descriptions, units and semantic types are for those who read the model on
-the service side. An interface that several components share is kept once.
+the service side. An interface that several components share is kept once. Nothing that `load`
+returns refers to this module: it can be forgotten afterwards (`sys.modules`).
 
 Sources: Microsoft, Digital Twins Definition Language v2; "IoT Plug and Play conventions".
 """
@@ -10,60 +11,21 @@ import json
 
 from micropython import const
 
-from pnp.schema import SchemaError, build_schema
+from pnp.interface import Interface, Model
+from pnp.schema import PRIMITIVES
 
 # Limit of DTDL v2 for the chain of `extends`; it also ends a model that extends itself
 _LONGEST_CHAIN = const(10)
+# ... and for objects, maps and arrays in each other
+_DEEPEST = const(5)
 
 
 class ModelError(ValueError):
     """The model cannot be used; the text names it and says why."""
 
 
-class Interface:
-    """What one DTDL interface declares, with all that it extends.
-
-    `properties` {name: (schema, is writable)}, `commands` {name: (request schema or None,
-    response schema or None)}, `telemetry` {name: schema}, `components` [(name, DTMI or DTDL)].
-    """
-
-    def __init__(self, dtmi):
-        self.dtmi = dtmi
-        self.properties = {}
-        self.commands = {}
-        self.telemetry = {}
-        self.components = []
-
-    def add(self, content):
-        """Take one entry of `contents` (parsed DTDL)."""
-        kinds = content["@type"]
-        if isinstance(kinds, str):
-            kinds = (kinds,)
-        name = content["name"]
-        if "Property" in kinds:
-            schema = build_schema(content["schema"])
-            self.properties[name] = (schema, content.get("writable", False) is True)
-        elif "Telemetry" in kinds:
-            self.telemetry[name] = build_schema(content["schema"])
-        elif "Command" in kinds:
-            self.commands[name] = (_payload(content, "request"), _payload(content, "response"))
-        elif "Component" in kinds:
-            self.components.append((name, content["schema"]))
-
-
-class Model:
-    """`dtmi`, and `components`: a list of (name, Interface), the root first under ""."""
-
-    def __init__(self, dtmi, components):
-        self.dtmi = dtmi
-        self.components = components
-
-    def interface(self, component):
-        """The interface of `component` ("" = root), or None."""
-        for name, interface in self.components:
-            if name == component:
-                return interface
-        return None
+class SchemaError(ValueError):
+    """The model asks for something that is not DTDL v2 or not supported here."""
 
 
 def load(root_dtmi, open_text):
@@ -150,9 +112,50 @@ def _add_contents(interface, document, open_text, longest):
         inherited = base if isinstance(base, dict) else _document(base, open_text)
         _add_contents(interface, inherited, open_text, longest - 1)
     for content in document.get("contents", []):
-        interface.add(content)
+        _add(interface, content)
+
+
+def _add(interface, content):
+    """Take one entry of `contents` (parsed DTDL)."""
+    kinds = content["@type"]
+    if isinstance(kinds, str):
+        kinds = (kinds,)
+    name = content["name"]
+    if "Property" in kinds:
+        schema = build_schema(content["schema"])
+        interface.properties[name] = (schema, content.get("writable", False) is True)
+    elif "Telemetry" in kinds:
+        interface.telemetry[name] = build_schema(content["schema"])
+    elif "Command" in kinds:
+        interface.commands[name] = (_payload(content, "request"), _payload(content, "response"))
+    elif "Component" in kinds:
+        interface.components.append((name, content["schema"]))
 
 
 def _payload(content, direction):
     payload = content.get(direction)
     return build_schema(payload["schema"]) if payload else None
+
+
+def build_schema(source, depth=0):
+    """The compact schema for `source`, the `schema` of parsed DTDL.
+
+    Raises SchemaError for what DTDL v2 does not know, or what this module leaves out.
+    """
+    if isinstance(source, str) and source in PRIMITIVES:
+        return source
+    if not isinstance(source, dict) or depth >= _DEEPEST:
+        raise SchemaError("unsupported schema %s" % (source,))
+    kind = source.get("@type")
+    if kind == "Object":
+        fields = {}
+        for field in source["fields"]:
+            fields[field["name"]] = build_schema(field["schema"], depth + 1)
+        return (kind, fields)
+    if kind == "Enum":
+        return (kind, tuple([entry["enumValue"] for entry in source["enumValues"]]))
+    if kind == "Map":
+        return (kind, build_schema(source["mapValue"]["schema"], depth + 1))
+    if kind == "Array":
+        return (kind, build_schema(source["elementSchema"], depth + 1))
+    raise SchemaError("unsupported schema %s" % kind)

@@ -2,7 +2,7 @@
 
 A schema is the name of a primitive ("double") or a tuple of kind and content:
 ("Object", {field: schema}), ("Enum", (values,)), ("Map", schema), ("Array", schema).
-`build_schema` makes it from parsed DTDL. Geospatial schemas are left out: no thermostat moves.
+Geospatial schemas are left out: no thermostat moves.
 
 What arrives is hostile until proved otherwise. MicroPython's parser takes `1e999` (infinity),
 integers of any length and keys that are no strings.
@@ -19,8 +19,6 @@ _LONG_LIMIT = const(1 << 63)
 # Largest finite single and double; a board whose floats are single turns the second into inf
 _LARGEST_FLOAT = 3.4028234e38
 _LARGEST_DOUBLE = 1.7976931348623157e308
-# DTDL allows five levels of objects, maps and arrays (v2, "Complex schemas")
-_DEEPEST = const(5)
 # RFC 3339 §5.6, but the zone may be missing and a blank may stand for T. Which days a month
 # has is left to whoever turns the text into a time. The longest that an SDK writes has 33
 # characters; the bound also keeps the matcher's recursion shallow.
@@ -31,14 +29,10 @@ _DATE_TIME = re.compile(
 )
 
 
-class SchemaError(ValueError):
-    """The model asks for something that is not DTDL v2 or not supported here."""
-
-
 def fault(schema, value):
     """Why `value` (parsed JSON) does not fit `schema`, as a short text; None if it fits."""
     if isinstance(schema, str):
-        return None if _PRIMITIVES[schema](value) else "expected " + schema
+        return None if PRIMITIVES[schema](value) else "expected " + schema
     return _COMPLEX[schema[0]](schema[1], value)
 
 
@@ -126,7 +120,7 @@ def _array_fault(schema, value):
     return None
 
 
-_PRIMITIVES = {
+PRIMITIVES = {
     "boolean": _is_boolean,
     "integer": _is_integer,
     "long": _is_long,
@@ -145,27 +139,3 @@ _COMPLEX = {
     "Map": _map_fault,
     "Array": _array_fault,
 }
-
-
-def build_schema(source, depth=0):
-    """The compact schema for `source`, the `schema` of parsed DTDL.
-
-    Raises SchemaError for what DTDL v2 does not know, or what this module leaves out.
-    """
-    if isinstance(source, str) and source in _PRIMITIVES:
-        return source
-    if not isinstance(source, dict) or depth >= _DEEPEST:
-        raise SchemaError("unsupported schema %s" % (source,))
-    kind = source.get("@type")
-    if kind == "Object":
-        fields = {}
-        for field in source["fields"]:
-            fields[field["name"]] = build_schema(field["schema"], depth + 1)
-        return (kind, fields)
-    if kind == "Enum":
-        return (kind, tuple([entry["enumValue"] for entry in source["enumValues"]]))
-    if kind == "Map":
-        return (kind, build_schema(source["mapValue"]["schema"], depth + 1))
-    if kind == "Array":
-        return (kind, build_schema(source["elementSchema"], depth + 1))
-    raise SchemaError("unsupported schema %s" % kind)

@@ -3,7 +3,8 @@
 import json
 
 from expect import raises
-from pnp.schema import SchemaError, build_schema, fault
+from pnp.model import SchemaError, build_schema
+from pnp.schema import fault
 
 INFINITY = json.loads("1e999") if json.loads("1e999") else 0
 NAN = INFINITY - INFINITY
