@@ -9,7 +9,7 @@ def parse_json(body):
     """The value in `body` (bytes). Raises ProtocolError when it is no JSON, or too much."""
     try:
         return json.loads(body)
-    except (ValueError, MemoryError, RuntimeError) as error:
+    except (ValueError, MemoryError, RuntimeError):
         # RuntimeError: nested deeper than the interpreter follows
         raise ProtocolError("a body that is not JSON, or too large for the heap")
 

@@ -14,6 +14,10 @@ async def run(session, clock):
     try:
         while session.state != STOPPED:
             delay_ms = session.step()
+            if reader is not None and reader.done():
+                error, reader = await reader, None
+                if error is not None:
+                    raise error
             current = session.link if session.is_open else None
             if current is not link:
                 # At once: nobody may go on waiting for a socket that is closed
@@ -21,8 +25,6 @@ async def run(session, clock):
                     reader.cancel()
                 link = current
                 reader = None if link is None else asyncio.create_task(_read(session, link))
-            elif reader is not None and reader.done() and session.link is link:
-                await reader
             await clock.sleep_ms(delay_ms)
     finally:
         if reader is not None:
@@ -30,6 +32,10 @@ async def run(session, clock):
 
 
 async def _read(session, link):
-    while session.link is link:
-        await link.readable()
-        session.step()
+    try:
+        while session.link is link:
+            await link.readable()
+            session.step()
+    except Exception as error:  # noqa: BLE001 - run() raises it
+        return error
+    return None

@@ -58,7 +58,7 @@ def decode(text):
         size += 1
     try:
         return bytes(decoded[:size]).decode()
-    except UnicodeError as error:
+    except UnicodeError:
         raise ProtocolError("percent-encoding that is not UTF-8")
 
 

@@ -147,7 +147,7 @@ def _text(topic):
     """The topic as str. MQTT 3.1.1 §1.5.3: UTF-8 without NUL; §4.7.1: no wildcards here."""
     try:
         text = bytes(topic).decode()
-    except UnicodeError as error:
+    except UnicodeError:
         raise ProtocolError("a topic that is not UTF-8")
     for character in text:
         if character < " " or character in "#\x7f":
