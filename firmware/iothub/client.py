@@ -5,15 +5,18 @@ import asyncio
 from iothub.session import STOPPED
 
 
-async def run(session, clock):
+async def run(session, clock, alive=None):
     """Drive `session` until it is STOPPED; cancel the task to leave without a farewell.
 
+    `alive()` is called every turn, at least every second or two, for whoever supervises this.
     What a handler raises comes out here, whichever of the two tasks met it.
     """
     link = reader = None
     try:
         while session.state != STOPPED:
             delay_ms = session.step()
+            if alive is not None:
+                alive()
             if reader is not None and reader.done():
                 error, reader = await reader, None
                 if error is not None:

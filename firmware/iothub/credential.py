@@ -1,8 +1,7 @@
 """What a device shows the hub when it connects, and when it has to show a new one."""
 
-from micropython import const
-
 from iothub.sas import build_token, resource
+from micropython import const
 
 # The wall clock is asked this often: as a number it costs heap on boards
 _LOOK_EVERY_MS = const(10_000)

@@ -5,9 +5,8 @@ Source: Microsoft, "Control access to IoT Hub using shared access signatures".
 
 from binascii import a2b_base64
 
-from micropython import const
-
 from iothub.errors import IdentityError
+from micropython import const
 
 # Limits of the service. Source: Microsoft, "Identity registry", "Quotas and throttling".
 _LONGEST_DEVICE_ID = const(128)

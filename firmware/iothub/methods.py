@@ -5,11 +5,10 @@ Source: Microsoft, "Understand and invoke direct methods from IoT Hub".
 
 import json
 
-from micropython import const
-
 from iothub import topics
 from iothub.body import parse_json
 from iothub.errors import ProtocolError
+from micropython import const
 
 _REMEMBERED = const(16)
 _BAD_REQUEST = const(400)

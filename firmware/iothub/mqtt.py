@@ -18,9 +18,6 @@ A caller sends only while `is_sending()` is False.
 Source: OASIS MQTT 3.1.1.
 """
 
-from micropython import const
-from umqtt.simple import MQTTClient
-
 from iothub.errors import LinkError, ProtocolError
 from iothub.packets import (
     CONNACK,
@@ -33,6 +30,8 @@ from iothub.packets import (
     write_length,
 )
 from iothub.receiver import Receiver
+from micropython import const
+from umqtt.simple import MQTTClient
 
 # Ping at 3/4 of the keep-alive time: noticed dead before the hub's own limit of 3/2
 _PING_PER_MILLE = const(750)

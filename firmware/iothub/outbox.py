@@ -13,10 +13,9 @@ Everything is allocated once. An empty ring is passed by: a message then costs n
 
 from array import array
 
-from micropython import const
-
 from iothub.packets import publish_size, set_duplicate, set_packet_id, write_publish
 from iothub.ring import Ring
+from micropython import const
 
 _LAST_PACKET_ID = const(65535)
 

@@ -4,10 +4,9 @@ Bounded in length and in time; what is legal but longer than the buffer is drain
 beginning kept. Source: OASIS MQTT 3.1.1, §2.2.
 """
 
-from micropython import const
-
 from iothub.errors import LinkError, ProtocolError
 from iothub.packets import CONNACK, PINGRESP, PUBACK, PUBLISH, QOS1_BITS, QOS_BITS, SUBACK
+from micropython import const
 
 # The hub sends bodies of at most 128 KB (commands) with topics far below 64 KB: what claims to
 # be longer is no hub's packet

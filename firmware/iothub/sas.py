@@ -6,9 +6,8 @@ Source: Microsoft, "Control access to IoT Hub using shared access signatures"; R
 from binascii import b2a_base64
 from hashlib import sha256
 
-from micropython import const
-
 from iothub.percent import encode, encoded_size, write_encoded
+from micropython import const
 
 _BLOCK_BYTES = const(64)
 _INNER = const(0x36)

@@ -35,8 +35,6 @@ Source: Microsoft, "Communicate with an IoT hub using the MQTT protocol"; azure-
 "MQTT state machine".
 """
 
-from micropython import const
-
 from iothub import topics
 from iothub.backoff import Backoff
 from iothub.counters import Counters
@@ -51,6 +49,7 @@ from iothub.traffic import (
     UNAVAILABLE,
     Traffic,
 )
+from micropython import const
 
 OFFLINE, CONNECTING, SUBSCRIBING, RECONCILING, ONLINE, RENEWING, STOPPING, STOPPED = range(8)
 STATE_NAMES = (
@@ -128,6 +127,13 @@ class Session:
         """Send what waits (bounded), say DISCONNECT, and stay STOPPED; `step()` does it."""
         if self.state not in (STOPPING, STOPPED):
             self._fire(_STOP)
+
+    def is_stopped(self):
+        return self.state == STOPPED
+
+    def state_name(self):
+        """The state as a word, for people."""
+        return STATE_NAMES[self.state]
 
     def telemetry_topic(self, component=""):
         """The topic of `component`'s telemetry ("" = root); build it once and keep it."""

@@ -17,9 +17,9 @@ class Settings:
     answer_timeout_ms = 10_000  # CONNACK, SUBACK, twin answers, PINGRESP
     ack_timeout_ms = 60_000  # PUBACK: a throttled hub delays it by tens of seconds
     drain_timeout_ms = 5000  # what renewal and stop() wait for, before they cut
-    receive_bytes = 8192  # largest topic + body taken; a longer packet is drained and told
+    receive_bytes = 4096  # largest topic + body taken; a longer packet is drained and told
     send_bytes = 2048  # largest CONNECT, reported patch
     window = 4  # packets on their way at once; at most so many arrive twice after a cut
-    packet_bytes = 1024  # largest telemetry message or command answer, with its topic
-    telemetry_bytes = 12 * 1024  # waiting telemetry: about 64 messages
-    answer_bytes = 4096  # waiting command answers
+    packet_bytes = 512  # largest telemetry message or command answer, with its topic
+    telemetry_bytes = 8 * 1024  # waiting telemetry: about 64 messages
+    answer_bytes = 2048  # waiting command answers

@@ -3,10 +3,9 @@
 Source: Microsoft, "Communicate with an IoT hub using the MQTT protocol".
 """
 
-from micropython import const
-
 from iothub.errors import ProtocolError
 from iothub.percent import decode, encode
+from micropython import const
 
 API_VERSION = "2021-04-12"
 

@@ -3,8 +3,6 @@
 It knows nothing of why a link was made or what follows its loss; that is `iothub.session`.
 """
 
-from micropython import const
-
 from iothub import topics
 from iothub.backoff import Backoff
 from iothub.errors import LinkError, ProtocolError
@@ -12,6 +10,7 @@ from iothub.methods import MethodExchange
 from iothub.mqtt import Client
 from iothub.packets import CONNACK, PUBACK, SUBACK
 from iothub.twin import TwinExchange
+from micropython import const
 
 # What `exchange()` has met that is the session's affair
 NOTHING, ACCEPTED, REFUSED, UNAVAILABLE, SUBSCRIBED = range(5)

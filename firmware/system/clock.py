@@ -75,8 +75,9 @@ class Clock:
         unix_s = self.unix_time()
         return format_utc(unix_s) if unix_s else ""
 
-    async def sleep_ms(self, ms):
-        await asyncio.sleep_ms(ms)
+    def sleep_ms(self, ms):
+        """Awaitable. MicroPython's own is a singleton: handing it on allocates nothing."""
+        return asyncio.sleep_ms(ms)
 
 
 class WrappingClock(Clock):

@@ -89,7 +89,7 @@ def test_desired_patches_go_to_the_handler():
 
 def test_patches_that_are_none_are_dropped():
     bench = Bench().until(ONLINE)
-    for body in (b"", b"1", b"[]", b"{", b'{"$version":null}', b"[" * 5000):
+    for body in (b"", b"1", b"[]", b"{", b'{"$version":null}', b"[" * 3000):
         bench.hub.say(publish("$iothub/twin/PATCH/properties/desired/?$version=3", body))
     bench.run(100)
     assert bench.handler.desired == []

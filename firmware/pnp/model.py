@@ -1,0 +1,158 @@
+"""The device's Plug and Play model, read from its DTDL files: names, schemas, what is writable.
+
+Only that is kept; descriptions, units and semantic types are for those who read the model on
+the service side. An interface that several components share is kept once.
+
+Sources: Microsoft, Digital Twins Definition Language v2; "IoT Plug and Play conventions".
+"""
+
+import json
+
+from micropython import const
+
+from pnp.schema import SchemaError, build_schema
+
+# Limit of DTDL v2 for the chain of `extends`; it also ends a model that extends itself
+_LONGEST_CHAIN = const(10)
+
+
+class ModelError(ValueError):
+    """The model cannot be used; the text names it and says why."""
+
+
+class Interface:
+    """What one DTDL interface declares, with all that it extends.
+
+    `properties` {name: (schema, is writable)}, `commands` {name: (request schema or None,
+    response schema or None)}, `telemetry` {name: schema}, `components` [(name, DTMI or DTDL)].
+    """
+
+    def __init__(self, dtmi):
+        self.dtmi = dtmi
+        self.properties = {}
+        self.commands = {}
+        self.telemetry = {}
+        self.components = []
+
+    def add(self, content):
+        """Take one entry of `contents` (parsed DTDL)."""
+        kinds = content["@type"]
+        if isinstance(kinds, str):
+            kinds = (kinds,)
+        name = content["name"]
+        if "Property" in kinds:
+            schema = build_schema(content["schema"])
+            self.properties[name] = (schema, content.get("writable", False) is True)
+        elif "Telemetry" in kinds:
+            self.telemetry[name] = build_schema(content["schema"])
+        elif "Command" in kinds:
+            self.commands[name] = (_payload(content, "request"), _payload(content, "response"))
+        elif "Component" in kinds:
+            self.components.append((name, content["schema"]))
+
+
+class Model:
+    """`dtmi`, and `components`: a list of (name, Interface), the root first under ""."""
+
+    def __init__(self, dtmi, components):
+        self.dtmi = dtmi
+        self.components = components
+
+    def interface(self, component):
+        """The interface of `component` ("" = root), or None."""
+        for name, interface in self.components:
+            if name == component:
+                return interface
+        return None
+
+
+def load(root_dtmi, open_text):
+    """The Model of `root_dtmi`.
+
+    `open_text(dtmi)` returns the text of one DTDL file (str or bytes); for an interface that it
+    does not have it raises OSError or ModelError. Raises ModelError.
+    """
+    loaded = {}
+    root = _interface(root_dtmi, open_text, loaded)
+    components = [("", root)]
+    for name, source in root.components:
+        interface = _interface(source, open_text, loaded)
+        if interface.components:
+            raise ModelError("model %s: component %s has components" % (root_dtmi, name))
+        components.append((name, interface))
+    return Model(root_dtmi, components)
+
+
+def models_folder(files, path):
+    """An `open_text` that reads `path`, where thermostat-1.json is `dtmi:...:Thermostat;1`.
+
+    `files` opens and lists: an object with `open` and `listdir`. The file name is the last part
+    of the DTMI, so two interfaces that differ only before it cannot lie in one folder.
+    """
+
+    def open_text(dtmi):
+        name = dtmi.split(":")[-1].replace(";", "-").lower() + ".json"
+        if "/" in name or name not in files.listdir(path):
+            raise ModelError("no model %s; there are %s" % (dtmi, _present(files, path)))
+        return _text(files, path, name)
+
+    return open_text
+
+
+def _present(files, path):
+    names = [name for name in sorted(files.listdir(path)) if name.endswith(".json")]
+    return ", ".join([json.loads(_text(files, path, name))["@id"] for name in names])
+
+
+def _text(files, path, name):
+    with files.open(path + "/" + name) as stream:
+        return stream.read()
+
+
+def _interface(source, open_text, loaded):
+    """The Interface for a DTMI, or for DTDL written in place; each DTMI is read once."""
+    if isinstance(source, dict):
+        return _build(source, open_text)
+    if source not in loaded:
+        loaded[source] = _build(_document(source, open_text), open_text)
+    return loaded[source]
+
+
+def _document(dtmi, open_text):
+    try:
+        document = json.loads(open_text(dtmi))
+    except OSError as error:
+        raise ModelError("no model %s: %s" % (dtmi, error))
+    except ModelError:
+        raise
+    except ValueError as error:
+        raise ModelError("model %s is not JSON: %s" % (dtmi, error))
+    if not isinstance(document, dict) or document.get("@id") != dtmi:
+        raise ModelError("model %s: its file holds another" % dtmi)
+    return document
+
+
+def _build(document, open_text):
+    interface = Interface(document.get("@id"))
+    try:
+        _add_contents(interface, document, open_text, _LONGEST_CHAIN)
+    except (AttributeError, KeyError, TypeError, SchemaError) as error:
+        raise ModelError("model %s is not DTDL v2 as used here: %s" % (interface.dtmi, error))
+    return interface
+
+
+def _add_contents(interface, document, open_text, longest):
+    """Add what `document` declares, after what it extends."""
+    if longest == 0:
+        raise ModelError("model %s: its chain of extends is too long" % interface.dtmi)
+    bases = document.get("extends", [])
+    for base in [bases] if isinstance(bases, (str, dict)) else bases:
+        inherited = base if isinstance(base, dict) else _document(base, open_text)
+        _add_contents(interface, inherited, open_text, longest - 1)
+    for content in document.get("contents", []):
+        interface.add(content)
+
+
+def _payload(content, direction):
+    payload = content.get(direction)
+    return build_schema(payload["schema"]) if payload else None

@@ -1,0 +1,1 @@
+"""The appliance: rooms kept warm, with or without a network."""

@@ -1,0 +1,170 @@
+"""The app: keeps rooms and connection running until it is told to leave.
+
+Tasks under the supervisor, none of which waits for another:
+    control    decide for each room and switch its relay, every tick
+    sampling   measure each room
+    network    step the session with the hub, if there is one
+    upkeep     telemetry that is due, set points to flash, statistics, restarts
+
+On every way out the relays go off first. What it consists of is put together by `assembly`.
+"""
+
+import json
+import time
+
+from micropython import const
+from system.log import Log
+from system.supervision import Supervisor
+
+_UPKEEP_MS = const(1000)
+# The first readings are there by then: whoever asks for them early need not wait for a tick
+_FIRST_TICK_MS = const(100)
+# The answer to `reboot` has to reach the hub before the connection ends
+_LEAST_RESTART_DELAY_MS = const(1000)
+# Leaving waits for the hub this long, then no more; half of what a watchdog allows
+_FAREWELL_MS = const(3000)
+_FAREWELL_STEP_MS = const(10)
+
+
+class App:
+    """The appliance on `board` (see boards/README.md), as yet without rooms and cloud.
+
+    `settings`: `Settings.control`, `.telemetry` and `.supervision` are kept, the rest is not.
+    """
+
+    def __init__(self, board, clock, settings):
+        self.board = board
+        self.clock = clock
+        self.log = Log("thermostat")
+        self.rooms = []
+        self.set_points = None
+        self.cloud = None
+        self.supervisor = None
+        self._control = settings.control
+        self._pace = settings.telemetry
+        self._limits = settings.supervision
+        self._restart_at = None
+        self._has_left = False
+
+    # ---- running
+
+    async def run(self):
+        """Run until cancelled, interrupted or reset."""
+        limits = self._limits
+        watchdog = self.board.watchdog(limits.watchdog_timeout_ms)
+        self.supervisor = Supervisor(self.clock, Log("supervisor"), watchdog, self._give_up)
+        add = self.supervisor.add
+        self._control_index = add("control", self._regulate, limits.control_limit_ms)
+        self._sampling_index = add("sampling", self._sample, limits.control_limit_ms)
+        self._upkeep_index = add("upkeep", self._keep_up, limits.control_limit_ms)
+        if self.cloud is not None:
+            self._network_index = add("network", self._connect, limits.network_limit_ms)
+        await self.supervisor.run()
+
+    async def _regulate(self):
+        clock = self.clock
+        tick_ms = self._control.tick_ms
+        last = clock.ticks_ms()
+        try:
+            await clock.sleep_ms(_FIRST_TICK_MS)
+            while True:
+                now = clock.ticks_ms()
+                dt_ms = clock.ticks_diff(now, last)
+                last = now
+                for room in self.rooms:
+                    room.regulate(dt_ms)
+                clock.uptime_s()
+                self.supervisor.alive(self._control_index)
+                await clock.sleep_ms(tick_ms)
+        finally:
+            # Until it is restarted nobody decides
+            self._switch_off()
+
+    async def _sample(self):
+        while True:
+            for room in self.rooms:
+                conversion_ms = room.begin()
+                if conversion_ms >= 0:
+                    await self.clock.sleep_ms(conversion_ms)
+                    room.finish()
+            self.supervisor.alive(self._sampling_index)
+            await self.clock.sleep_ms(self._control.sample_period_ms)
+
+    async def _connect(self):
+        from iothub import client
+
+        await client.run(self.cloud.session, self.clock, self._network_alive)
+
+    def _network_alive(self):
+        self.supervisor.alive(self._network_index)
+
+    async def _keep_up(self):
+        statistics_due_s = 0
+        while True:
+            if self.cloud is not None:
+                self.cloud.tend()
+            self.set_points.poll()
+            if self.clock.uptime_s() >= statistics_due_s:
+                statistics_due_s = self.clock.uptime_s() + self._pace.stats_period_s
+                self.print_statistics()
+            if self._is_restart_due():
+                self.log.warning("restarting, as asked")
+                self.leave()
+                self.board.reset()
+            self.supervisor.alive(self._upkeep_index)
+            await self.clock.sleep_ms(_UPKEEP_MS)
+
+    # ---- what others ask for
+
+    def restart_after(self, delay_s):
+        """Reset the board in `delay_s`, or a little later, so that answers can leave."""
+        delay_ms = max(delay_s * 1000, _LEAST_RESTART_DELAY_MS)
+        self._restart_at = self.clock.ticks_add(self.clock.ticks_ms(), delay_ms)
+
+    def _is_restart_due(self):
+        if self._restart_at is None:
+            return False
+        return self.clock.ticks_diff(self.clock.ticks_ms(), self._restart_at) >= 0
+
+    def _give_up(self, name):
+        self.leave()
+        self.board.reset()
+
+    def statistics(self):
+        """Counters and states, a dict of plain values."""
+        found = {"heap": self.board.heap_in_use(), "uptime_s": self.clock.uptime_s()}
+        if self.cloud is not None:
+            self.cloud.statistics(found)
+        return found
+
+    def print_statistics(self):
+        """One line for people and programs that watch the console."""
+        print("stats " + json.dumps(self.statistics()))
+
+    # ---- leaving
+
+    def leave(self):
+        """Relays off, set points to flash, a farewell to the hub. Idempotent, bounded."""
+        self._switch_off()
+        if self._has_left:
+            return
+        self._has_left = True
+        if self.set_points is not None:
+            self.set_points.flush()
+        if self.cloud is not None:
+            self._say_farewell(self.cloud.session)
+        self.print_statistics()
+
+    def _switch_off(self):
+        for room in self.rooms:
+            room.switch_off()
+
+    def _say_farewell(self, session):
+        session.stop()
+        began = self.clock.ticks_ms()
+        while not session.is_stopped():
+            session.step()
+            if self.clock.ticks_diff(self.clock.ticks_ms(), began) > _FAREWELL_MS:
+                return
+            # Not asyncio: the way out must work when the event loop no longer does
+            time.sleep_ms(_FAREWELL_STEP_MS)

@@ -1,0 +1,205 @@
+"""Puts the appliance together from its configuration. Runs once, then leaves the heap again.
+
+Without a usable configuration the rooms are controlled all the same: what cannot be used is
+told, with what to do, and the rest is built without it.
+
+Modules are imported where they are needed: what reads the configuration is out of the heap
+before what speaks to the hub comes in.
+"""
+
+import gc
+import sys
+
+from drivers.registry import kinds
+from system import log
+from system.configuration import ConfigurationError
+from system.log import Log
+from system.store import Flash, Store
+
+# This file is FIRMWARE/thermostat/assembly.py
+_FIRMWARE = __file__.rsplit("/", 2)[0]
+SET_POINTS = "setpoints.json"
+# Needed to read the configuration, and to build what it asks for
+_READERS = ("thermostat.loading", "thermostat.settings", "thermostat.zones")
+_BUILDERS = ("thermostat.assembly", "iothub.identity", "system.tls")
+
+
+def assemble(board):
+    """The App on `board` (see boards/README.md), ready to run."""
+    clock = board.clock()
+    log.configure(clock=clock)
+    teller = Log("thermostat")
+    settings, trouble = _load_settings(board.data_path, teller)
+    log.configure(level=settings.log_level)
+    from thermostat.app import App
+
+    app = App(board, clock, settings)
+    app.set_points = _load_set_points(board.data_path, clock, settings)
+    try:
+        app.rooms = _build_rooms(board, clock, settings, app.set_points)
+        gc.collect()
+        if settings.connection_string:
+            app.cloud = _build_cloud(app, _FIRMWARE, settings)
+    except ConfigurationError as error:
+        trouble = error.within("config.json")
+    if trouble:
+        teller.error("%s", trouble)
+        teller.error("until then the rooms are controlled without it")
+    board.connect_network(settings.wifi)
+    return app
+
+
+def forget_builders():
+    """Let the heap have what only `assemble` needed."""
+    _forget(_BUILDERS)
+
+
+def _forget(names):
+    for name in names:
+        package, _, module = name.partition(".")
+        sys.modules.pop(name, None)
+        if hasattr(sys.modules[package], module):
+            delattr(sys.modules[package], module)
+    gc.collect()
+
+
+# ---- settings
+
+
+def _load_settings(folder, teller):
+    from thermostat.loading import load
+
+    found = load(folder, kinds(), teller)
+    del load
+    _forget(_READERS)
+    return found
+
+
+def _load_set_points(folder, clock, settings):
+    from thermostat import setpoints
+
+    store = Store("%s/%s" % (folder, SET_POINTS), validate=setpoints.check)
+    names = [zone.name for zone in settings.zones]
+    return setpoints.SetPoints(store, clock, Log("setpoints"), names)
+
+
+# ---- rooms
+
+
+def _build_rooms(board, clock, settings, set_points):
+    from drivers.relay import Relay
+
+    from thermostat.history import History
+    from thermostat.room import Room
+
+    rooms = []
+    for at, zone in enumerate(settings.zones):
+        if zone.present:
+            try:
+                board.i2c(zone.bus)
+                relay = None if zone.relay is None else Relay(board.relay_pin(zone.relay))
+            except (IndexError, ValueError) as error:
+                raise ConfigurationError("zones[%d]" % at, "%s: %s" % (board.NAME, error))
+            history = History(clock)
+            teller = Log("room")
+            rooms.append(
+                Room(zone, settings.control, relay, board.i2c, set_points, history, teller)
+            )
+    return rooms
+
+
+# ---- cloud
+
+
+def _build_cloud(app, folder, settings):
+    from thermostat.cloud import VERSION, Cloud, ZoneReporter
+    from thermostat.components import BoardComponent, bind_zones, report_information
+
+    clock, board = app.clock, app.board
+    device = _build_device(clock, folder, settings)
+    session = _build_session(app, device, folder, settings)
+    rooms = [_room_of(zone, app.rooms) for zone in settings.zones]
+    histories = [room.history if room else None for room in rooms]
+    components = bind_zones(device, settings, app.set_points, histories, clock, Log("thermostat"))
+    reporters = []
+    for room, component in zip(rooms, components):
+        if room is not None and component is not None:
+            component.open_telemetry(session)
+            reporters.append(ZoneReporter(room, component, clock, settings.telemetry))
+    root = BoardComponent(
+        device.component(), board.unique_id(), settings.connectivity, app.restart_after
+    )
+    root.open_telemetry(session)
+    information = device.component("deviceInformation")
+    if information is not None:
+        report_information(information, board.information(), VERSION)
+    return Cloud(device, session, reporters, root, board, clock, settings.telemetry)
+
+
+def _room_of(zone, rooms):
+    for room in rooms:
+        if room.name == zone.name:
+            return room
+    return None
+
+
+def _build_device(clock, folder, settings):
+    from pnp.device import Device
+    from pnp.model import ModelError, load, models_folder
+
+    try:
+        model = load(settings.connection.model_id, models_folder(Flash, folder + "/models"))
+    except ModelError as error:
+        raise ConfigurationError("model", str(error))
+    return Device(model, clock, Log("pnp"), settings.connection)
+
+
+def _build_session(app, device, folder, settings):
+    from iothub import identity
+    from iothub.errors import IdentityError
+    from iothub.outbox import Outbox
+    from iothub.session import Session
+    from system.dialer import Dialer
+    from system.tls import make_context
+
+    connection = settings.connection
+    try:
+        who = identity.parse(settings.connection_string)
+    except IdentityError as error:
+        raise ConfigurationError("connection_string", str(error))
+    context = make_context(_roots(folder, app.board.data_path, settings.root_certificates))
+    dialer = Dialer(context, app.clock, app.board.resolver, connection.dial_timeout_ms)
+    outbox = Outbox(
+        connection.window,
+        connection.packet_bytes,
+        connection.telemetry_bytes,
+        connection.answer_bytes,
+    )
+    return Session(
+        who,
+        dialer,
+        app.clock,
+        app.board.random_below,
+        outbox,
+        Log("iothub"),
+        device,
+        connection,
+    )
+
+
+def _roots(folder, data_path, names):
+    """The DER certificates to trust: those configured, else those of Azure."""
+    if names:
+        paths = ["%s/%s" % (data_path, name) for name in names]
+    else:
+        shipped = folder + "/roots"
+        paths = ["%s/%s" % (shipped, name) for name in Flash.listdir(shipped)]
+    return [_content(path) for path in paths]
+
+
+def _content(path):
+    try:
+        with Flash.open(path, "rb") as stream:
+            return stream.read()
+    except OSError:
+        raise ConfigurationError("root_certificates", "%s cannot be read" % path)

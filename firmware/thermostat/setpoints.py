@@ -1,0 +1,90 @@
+"""Set points that the cloud gave and that survive a restart.
+
+A set point is accepted at once and written to flash when it changed: at most every ten seconds,
+so that a slider that somebody drags does not wear the flash, and on the way out.
+"""
+
+from micropython import const
+from system.configuration import ConfigurationError
+from system.section import checked_number, expect_dict, refuse_unknown
+
+_VERSION = const(1)
+# Whole seconds of uptime: eleven of them are never less than ten seconds
+_WRITE_PERIOD_S = const(11)
+# What any room could mean; settings narrow it when the set points are used
+_LOWEST_CENTI_C = const(0)
+_HIGHEST_CENTI_C = const(6000)
+
+
+class SetPoints:
+    """`store` keeps them, `names` are the zones there are. Ints in 0.01 °C.
+
+    A file that cannot be used costs the set points, never the start: `problem` says why.
+    """
+
+    def __init__(self, store, clock, log, names):
+        self.problem = None
+        self._store = store
+        self._clock = clock
+        self._log = log
+        self._changed = False
+        self._next_write_s = 0
+        self._targets = self._loaded(names)
+
+    def get(self, name, default_centi_c):
+        """The accepted set point of zone `name`, or the default."""
+        return self._targets.get(name, default_centi_c)
+
+    def set(self, name, target_centi_c):
+        """Accept a set point."""
+        if self._targets.get(name) != target_centi_c:
+            self._targets[name] = target_centi_c
+            self._changed = True
+
+    def forget(self, name):
+        """Back to the default."""
+        if name in self._targets:
+            del self._targets[name]
+            self._changed = True
+
+    def poll(self):
+        """Write what changed, if it is time. To be called often; costs nothing mostly."""
+        if self._changed and self._clock.uptime_s() >= self._next_write_s:
+            self.flush()
+
+    def flush(self):
+        """Write what changed, now: on the way out. True if nothing is left to write."""
+        if not self._changed:
+            return True
+        self._next_write_s = self._clock.uptime_s() + _WRITE_PERIOD_S
+        try:
+            self._store.save({"version": _VERSION, "targets": self._targets})
+        except OSError as error:
+            # The set points hold all the same; the next poll tries again
+            self._log.warning("set points not kept in flash: %s", error)
+            return False
+        self._changed = False
+        return True
+
+    def _loaded(self, names):
+        try:
+            found = self._store.load()
+            self.problem = self._store.problem
+            if found is not None:
+                check(found)
+        except ConfigurationError as error:
+            self.problem = error
+            found = None
+        if self.problem:
+            self._log.warning("set points: %s", self.problem)
+        targets = found["targets"] if found else {}
+        return {name: targets[name] for name in targets if name in names}
+
+
+def check(found):
+    """Raise ConfigurationError unless `found` is what `SetPoints` writes: for its Store."""
+    refuse_unknown(expect_dict(found, ""), ("version", "targets"), "")
+    checked_number(found.get("version"), _VERSION, _VERSION, "version")
+    targets = expect_dict(found.get("targets"), "targets")
+    for name in targets:
+        checked_number(targets[name], _LOWEST_CENTI_C, _HIGHEST_CENTI_C, "targets." + name[:64])

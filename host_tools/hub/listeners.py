@@ -1,0 +1,135 @@
+"""Listening sockets of the hub, on loopback only, and what serves who comes in.
+
+Each server is an asynchronous context: leaving it closes the listener and every connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import ipaddress
+import logging
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from aiohttp import web
+
+from host_tools.hub.state.hub import Hub
+from host_tools.hub.storage import StorageError
+
+HANDSHAKE_S = 20
+"""A board's processor takes some seconds for its half of the TLS handshake."""
+_SWEEP_S = 1
+_STOP_S = 3
+
+_LOG = logging.getLogger(__name__)
+
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter, Hub], Awaitable[None]]
+
+
+class ServerError(Exception):
+    """The hub cannot start; the text says why and what to do."""
+
+
+def loopback_address(host: str) -> str:
+    """Raises ServerError for an address that others could reach."""
+    address = "127.0.0.1" if host == "localhost" else host
+    try:
+        if ipaddress.IPv4Address(address).is_loopback:
+            return address
+    except ValueError:
+        pass
+    raise ServerError(
+        f"{host} is not a loopback address, and the hub serves this machine only; "
+        "choose one of 127.0.0.1 to 127.255.255.254 with --host"
+    )
+
+
+def bind(host: str, port: int, option: str) -> socket.socket:
+    """Raises ServerError."""
+    try:
+        return socket.create_server((host, port), backlog=128)
+    except OSError as error:
+        raise ServerError(_explain(host, port, option, error)) from error
+
+
+def _explain(host: str, port: int, option: str, error: OSError) -> str:
+    where = f"port {port} on {host}"
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"{where} is taken by another program; stop it, or choose another port with "
+            f"{option} (0: any free one) or another address with --host, like 127.0.0.2"
+        )
+    if error.errno == errno.EACCES:
+        return f"{where} is for privileged users only; choose one above 1023 with {option}"
+    return f"{where} cannot be used ({error.strerror}); choose another with {option} or --host"
+
+
+@contextlib.asynccontextmanager
+async def swept(hub: Hub) -> AsyncIterator[None]:
+    """Let time pass in the hub's state."""
+
+    async def sweep() -> None:
+        while True:
+            await asyncio.sleep(_SWEEP_S)
+            try:
+                hub.sweep()
+            except StorageError as error:
+                _LOG.error("%s", error)
+
+    task = asyncio.create_task(sweep())
+    try:
+        yield
+    finally:
+        await _cancel({task})
+
+
+@contextlib.asynccontextmanager
+async def serve_https(
+    bound: socket.socket, context: ssl.SSLContext, app: web.Application
+) -> AsyncIterator[None]:
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_S)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, bound, ssl_context=context).start()
+        yield
+    finally:
+        await runner.cleanup()
+
+
+@contextlib.asynccontextmanager
+async def serve_streams(
+    bound: socket.socket, context: ssl.SSLContext, serve: Serve, hub: Hub
+) -> AsyncIterator[None]:
+    """Serve each connection in a task of its own; at the end all of them are cancelled."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        try:
+            await serve(reader, writer, hub)
+        except asyncio.CancelledError:
+            pass  # it came from _cancel; asyncio before 3.12 logs a stream's cancelled task
+        finally:
+            tasks.discard(task)
+
+    server = await asyncio.start_server(
+        accepted, sock=bound, ssl=context, ssl_handshake_timeout=HANDSHAKE_S
+    )
+    try:
+        yield
+    finally:
+        server.close()
+        await _cancel(tasks)
+
+
+async def _cancel(tasks: set[asyncio.Task[None]]) -> None:
+    waiting = set(tasks)
+    for task in waiting:
+        task.cancel()
+    if waiting:
+        await asyncio.wait(waiting, timeout=_STOP_S)

@@ -1,0 +1,182 @@
+"""The local hub as one thing: its state, its certificates, and its doors on loopback.
+
+    async with HubServer(workspace=Path(".thermo")) as server:
+        print(server.device_connection_string("dev1"))
+
+`start` gives back all or nothing: what it opened before a failure is closed again. `stop` leaves
+no socket, no task and no open file behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple
+
+from host_tools.hub import certificates
+from host_tools.hub.endpoints import amqp, mqtt
+from host_tools.hub.endpoints.rest import rest_app
+from host_tools.hub.listeners import (
+    Serve,
+    bind,
+    loopback_address,
+    serve_https,
+    serve_streams,
+    swept,
+)
+from host_tools.hub.state.hub import Hub
+from host_tools.hub.storage import Storage
+from host_tools.hub.tls import server_context
+
+MQTT_PORT = 8883
+"""Microsoft's device SDKs know no other."""
+AMQP_PORT = 5671
+HTTPS_PORT = 8443
+"""443 is the service's own, but not for ordinary users to bind."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """0 is any free port."""
+
+    mqtt: int = MQTT_PORT
+    amqp: int = AMQP_PORT
+    https: int = HTTPS_PORT
+
+
+class Door(NamedTuple):
+    """One listener: `name` and `use` for people, and the address it has."""
+
+    name: str
+    use: str
+    host: str
+    port: int
+
+
+class _Kind(NamedTuple):
+    """A kind of door. `serve` is what serves one stream; None for HTTPS, which is aiohttp's."""
+
+    name: str
+    use: str
+    option: str
+    port: Callable[[Ports], int]
+    serve: Serve | None
+
+
+_KINDS = (
+    _Kind("MQTT", "devices", "--mqtt-port", lambda ports: ports.mqtt, mqtt.serve_connection),
+    _Kind("HTTPS", "services: REST", "--https-port", lambda ports: ports.https, None),
+    _Kind(
+        "AMQP",
+        "services: messages to devices",
+        "--amqp-port",
+        lambda ports: ports.amqp,
+        amqp.serve_connection,
+    ),
+)
+
+
+class HubServer:
+    """`state` None keeps everything in memory. `host_name` is the name in connection strings,
+    by default `localhost` or the address itself if it is another than 127.0.0.1.
+
+    `hub`, `certificates` and `doors` are there while it runs. Raises ServerError for an address
+    that is not loopback.
+    """
+
+    def __init__(
+        self,
+        workspace: Path,
+        state: Path | None = None,
+        host: str = "127.0.0.1",
+        ports: Ports = Ports(),
+        host_name: str | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.host = loopback_address(host)
+        self.host_name = host_name or ("localhost" if self.host == "127.0.0.1" else self.host)
+        self.doors: list[Door] = []
+        self.hub: Hub
+        self.certificates: certificates.Certificates
+        self._workspace = workspace
+        self._state = state
+        self._wanted = ports
+        self._clock = clock
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> HubServer:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Raises ServerError, WorkspaceError, StorageError and OSError, with nothing left open."""
+        async with contextlib.AsyncExitStack() as stack:
+            stack.callback(self.doors.clear)
+            # Ports first: a taken one is the likeliest failure, and should leave no files.
+            sockets = [
+                stack.enter_context(bind(self.host, kind.port(self._wanted), kind.option))
+                for kind in _KINDS
+            ]
+            names = {"localhost", "127.0.0.1", self.host, self.host_name}
+            self.certificates = certificates.prepare(self._workspace, names)
+            storage = Storage(self._state)
+            stack.callback(storage.close)
+            self.hub = Hub(self.host_name, storage, self._clock, names)
+            context = server_context(self.certificates.server)
+            await stack.enter_async_context(swept(self.hub))
+            for kind, bound in zip(_KINDS, sockets, strict=True):
+                serving = (
+                    serve_streams(bound, context, kind.serve, self.hub)
+                    if kind.serve
+                    else serve_https(bound, context, rest_app(self.hub))
+                )
+                await stack.enter_async_context(serving)
+                self.doors.append(Door(kind.name, kind.use, self.host, bound.getsockname()[1]))
+            self._stack = stack.pop_all()
+
+    async def stop(self) -> None:
+        """Close the doors, then the state. Harmless when not started."""
+        await self._stack.aclose()
+
+    def port(self, door: str) -> int:
+        """The port that the door of that name has: "MQTT", "AMQP" or "HTTPS"."""
+        return next(each.port for each in self.doors if each.name == door)
+
+    def service_connection_string(self, policy: str = "iothubowner") -> str:
+        """For service clients; it names the HTTPS port, unless it is the usual 443."""
+        port = self.port("HTTPS")
+        # With another hub's name devices come through a gateway; services have no such thing.
+        host = self.host_name if self._is_reached_by_name else self._address
+        return self.hub.policies.connection_string(
+            policy, host if port == 443 else f"{host}:{port}"
+        )
+
+    def device_connection_string(self, device_id: str) -> str:
+        """Raises HubError 404001."""
+        text = self.hub.device_connection_string(device_id)
+        return text if self._is_reached_by_name else f"{text};GatewayHostName={self._address}"
+
+    def ensure_device(self, device_id: str) -> None:
+        """Register the device unless it is. Raises HubError 400004 for an impossible id."""
+        if not self.hub.registry.exists(device_id):
+            self.hub.registry.create({"deviceId": device_id})
+
+    @property
+    def _address(self) -> str:
+        return "localhost" if self.host == "127.0.0.1" else self.host
+
+    @property
+    def _is_reached_by_name(self) -> bool:
+        return self.host_name in (self._address, self.host)

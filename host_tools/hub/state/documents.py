@@ -1,0 +1,66 @@
+"""JSON documents: their type, a strict parser, and the text forms of times and etags."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from datetime import datetime, timedelta, timezone
+from typing import NoReturn, TypeAlias
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+JsonObject: TypeAlias = "dict[str, Json]"
+
+NEVER = "0001-01-01T00:00:00Z"
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+# .NET counts 100 ns ticks from the year 1; generation ids of real hubs are such numbers.
+_TICKS_AT_EPOCH = 621_355_968_000_000_000
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("a number is out of range")
+    return number
+
+
+def parse_json(text: bytes | str) -> Json:
+    """The value of a JSON text in UTF-8. Raises: ValueError, whatever the text is."""
+    try:
+        if isinstance(text, bytes):
+            text = text.decode("utf-8")
+        value: Json = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        json.dumps(value, ensure_ascii=False).encode("utf-8")  # refuses lone surrogates
+    except RecursionError:
+        raise ValueError("the JSON is nested too deeply") from None
+    return value
+
+
+def iso_time(unix_s: float | None) -> str:
+    """ISO 8601 UTC with microseconds; None is the "never" of IoT Hub."""
+    if unix_s is None:
+        return NEVER
+    moment = _EPOCH + timedelta(seconds=unix_s)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def dotnet_ticks(unix_s: float) -> int:
+    return int(unix_s * 10_000_000) + _TICKS_AT_EPOCH
+
+
+def counter_etag(counter: int) -> str:
+    """Base64 of a 64-bit counter, the shape of twin etags: `AAAAAAAAAAE=`."""
+    return base64.b64encode(counter.to_bytes(8, "big")).decode("ascii")
+
+
+def etag_matches(if_match: str | None, etag: str) -> bool:
+    """Whether a write under If-Match may go on: absent, `*`, `"*"`, or the tag, quoted or not."""
+    if if_match is None:
+        return True
+    wanted = if_match.strip().removeprefix("W/").strip('"')
+    return wanted in ("*", etag)

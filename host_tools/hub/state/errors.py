@@ -1,0 +1,81 @@
+"""The one error that the hub's state raises, and the faults it stands for.
+
+Every fault of a device or of a service client has a numeric code, a name and an HTTP status; the
+doors translate them to their own protocol (status in a topic, HTTP answer, AMQP condition).
+Source: Azure IoT Hub error codes ("Understand and resolve IoT Hub error codes").
+"""
+
+from __future__ import annotations
+
+from host_tools.hub.state.documents import JsonObject
+
+
+class HubError(Exception):
+    """A refused operation: `code` (400004), `name` (ArgumentInvalid), `http_status`, `message`.
+
+    `info` holds what newer error bodies add, for example `{"timeout": "00:00:30"}`.
+    """
+
+    def __init__(
+        self, code: int, name: str, http_status: int, message: str, info: JsonObject | None = None
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.name = name
+        self.http_status = http_status
+        self.message = message
+        self.info: JsonObject = info or {}
+
+
+def argument_invalid(message: str) -> HubError:
+    return HubError(400004, "ArgumentInvalid", 400, message)
+
+
+def malformed(message: str) -> HubError:
+    return HubError(400006, "IotHubFormatError", 400, message)
+
+
+def digital_twin_patch_invalid(message: str) -> HubError:
+    return HubError(400505, "InvalidDigitalTwinJsonPatch", 400, message)
+
+
+def unauthorized(message: str) -> HubError:
+    return HubError(401003, "IoTHubUnauthorized", 401, message)
+
+
+def queue_full(device_id: str) -> HubError:
+    text = f"The queue of device {device_id} holds as many messages as it may."
+    return HubError(403004, "DeviceMaximumQueueDepthExceeded", 403, text)
+
+
+def device_disabled(device_id: str) -> HubError:
+    return HubError(403012, "DeviceDisabled", 403, f"Device {device_id} is disabled.")
+
+
+def device_not_found(device_id: str) -> HubError:
+    return HubError(404001, "DeviceNotFound", 404, f"Device {device_id} is not registered.")
+
+
+def device_not_online(message: str, info: JsonObject) -> HubError:
+    return HubError(404103, "DeviceNotOnline", 404, message, info)
+
+
+def device_exists(device_id: str) -> HubError:
+    return HubError(409001, "DeviceAlreadyExists", 409, f"Device {device_id} exists already.")
+
+
+def precondition_failed(message: str) -> HubError:
+    return HubError(412001, "PreconditionFailed", 412, message)
+
+
+def lock_lost(device_id: str) -> HubError:
+    text = f"The lock on a message of device {device_id} is lost or was never given."
+    return HubError(412002, "DeviceMessageLockLost", 412, text)
+
+
+def too_large(message: str) -> HubError:
+    return HubError(413001, "MessageTooLarge", 413, message)
+
+
+def gateway_timeout(message: str, info: JsonObject) -> HubError:
+    return HubError(504101, "GatewayTimeout", 504, message, info)

@@ -1,0 +1,63 @@
+"""The hub's state, joined: what every door is handed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+
+from host_tools.hub.state.c2d import C2d
+from host_tools.hub.state.connections import Connections
+from host_tools.hub.state.methods import Methods
+from host_tools.hub.state.policies import Policies
+from host_tools.hub.state.registry import Registry
+from host_tools.hub.state.store import Store
+from host_tools.hub.state.telemetry import Telemetry
+from host_tools.hub.state.twins import Twins
+
+
+class Hub:
+    """One hub, in one event loop, without locks.
+
+    `host_name` is the name in connection strings; `aliases` are further names under which it is
+    reached. Every call of its parts raises HubError for what a peer did wrong; StorageError when
+    the disk fails.
+    """
+
+    def __init__(
+        self,
+        host_name: str,
+        storage: Store,
+        clock: Callable[[], float] = time.time,
+        aliases: Iterable[str] = ("localhost", "127.0.0.1"),
+    ) -> None:
+        self.host_name = host_name
+        self.clock = clock
+        self.storage = storage
+        self.host_names = frozenset(name.lower() for name in (host_name, *aliases))
+        self.connections = Connections(storage, clock)
+        self.registry = Registry(storage, clock, self.connections)
+        self.c2d = C2d(storage, clock, self.registry, self.connections)
+        self.twins = Twins(storage, clock, self.registry, self.connections)
+        self.methods = Methods(self.registry, self.connections)
+        self.telemetry = Telemetry(storage, clock, self.registry, self.connections)
+        self.policies = Policies(storage, clock, self.registry, host_name, self.host_names)
+
+    def is_own_host(self, host: str) -> bool:
+        """Whether `host`, with or without a port, in any case, is a name of this hub."""
+        return host.rpartition(":")[0].lower() in self.host_names or (
+            host.lower() in self.host_names
+        )
+
+    def device_connection_string(self, device_id: str) -> str:
+        key = self.registry.key_texts(device_id)[0]
+        return f"HostName={self.host_name};DeviceId={device_id};SharedAccessKey={key}"
+
+    def sweep(self) -> None:
+        """Let time pass: locks and messages expire, old events go. Call about once a second."""
+        self.connections.sweep()
+        self.c2d.sweep()
+        self.telemetry.sweep()
+
+    async def flush(self) -> None:
+        """Return once everything appended so far is committed (`storage.flush`)."""
+        await self.storage.flush()

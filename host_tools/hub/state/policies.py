@@ -1,0 +1,191 @@
+"""Shared access policies, and the two questions asked of a token: may this service client do
+that, and is this the device it says it is.
+
+Source: Azure IoT Hub, "Control access to IoT Hub with shared access signatures", the five default
+policies and their permissions.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+
+from host_tools.hub.state import errors
+from host_tools.hub.state.documents import Json, JsonObject
+from host_tools.hub.state.registry import Registry
+from host_tools.hub.state.store import Change, Store
+from host_tools.hub.wire.sas import SasError, SasToken, parse_token
+
+REGISTRY_READ = "RegistryRead"
+REGISTRY_WRITE = "RegistryWrite"
+SERVICE_CONNECT = "ServiceConnect"
+DEVICE_CONNECT = "DeviceConnect"
+PERMISSIONS = (REGISTRY_READ, REGISTRY_WRITE, SERVICE_CONNECT, DEVICE_CONNECT)
+
+DEFAULT_POLICIES = {
+    "iothubowner": PERMISSIONS,
+    "service": (SERVICE_CONNECT,),
+    "device": (DEVICE_CONNECT,),
+    "registryRead": (REGISTRY_READ,),
+    "registryReadWrite": (REGISTRY_READ, REGISTRY_WRITE),
+}
+
+_KIND = "policy"
+_KEY_BYTES = 32
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Keys are base64 text; the Event Hubs form signs with the text itself."""
+
+    name: str
+    permissions: frozenset[str]
+    primary_key: str = field(repr=False)
+    secondary_key: str = field(repr=False)
+
+    def allows(self, permission: str) -> bool:
+        return permission in self.permissions or (
+            permission == REGISTRY_READ and REGISTRY_WRITE in self.permissions
+        )
+
+    def has_signed(self, token: SasToken) -> bool:
+        keys = (self.primary_key, self.secondary_key)
+        return any(token.is_signed_by(base64.b64decode(key)) for key in keys)
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A token that holds: until `expiry_s` (unix seconds, as written in the token).
+
+    `scope` is "device" for a device's own key, "hub" for a policy (`policy` names it).
+    """
+
+    expiry_s: int
+    scope: str
+    policy: str | None = None
+
+    @property
+    def auth_method(self) -> str:
+        """For `hub.telemetry.append`: the JSON text of iothub-connection-auth-method."""
+        document = {
+            "scope": self.scope,
+            "type": "sas",
+            "issuer": "iothub",
+            "acceptingIpFilterRule": None,
+        }
+        return json.dumps(document, separators=(",", ":"))
+
+
+class Policies:
+    def __init__(
+        self,
+        store: Store,
+        clock: Callable[[], float],
+        registry: Registry,
+        host_name: str,
+        host_names: Collection[str],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._registry = registry
+        self._host_name = host_name
+        self._host_names = host_names
+        self._policies = {key: _from_document(key, body) for key, body in store.load(_KIND)}
+        for name, permissions in DEFAULT_POLICIES.items():
+            if name not in self._policies:
+                self.create(name, permissions)
+
+    def create(self, name: str, permissions: Collection[str]) -> Policy:
+        """Add a policy with fresh keys. Raises: HubError 400004 (unknown permission)."""
+        if not name or not set(permissions) <= set(PERMISSIONS):
+            raise errors.argument_invalid("A policy needs a name and known permissions.")
+        policy = Policy(name, frozenset(permissions), _fresh_key(), _fresh_key())
+        self._store.write([Change(_KIND, name, _to_document(policy))])
+        self._policies[name] = policy
+        return policy
+
+    def get(self, name: str) -> Policy | None:
+        return self._policies.get(name)
+
+    def connection_string(self, name: str, host: str | None = None) -> str:
+        """`host`: with a port where the service client needs one (`localhost:8443`).
+        Raises: KeyError for an unknown policy."""
+        key = self._policies[name].primary_key
+        host = host or self._host_name
+        return f"HostName={host};SharedAccessKeyName={name};SharedAccessKey={key}"
+
+    def authorize(self, token: str, resource: str, permission: str) -> Grant:
+        """Check a service client's token.
+
+        `resource`: path without the host ("messages/devicebound", "" for the whole hub);
+        `permission`: one of PERMISSIONS. Raises: HubError 401003.
+        """
+        parsed = self._parse(token, resource)
+        policy = self._policies.get(parsed.policy or "")
+        if policy is None or not policy.has_signed(parsed):
+            raise errors.unauthorized("The token is not signed by a policy of this hub.")
+        if not policy.allows(permission):
+            raise errors.unauthorized(f"Policy {policy.name} lacks {permission}.")
+        return Grant(parsed.expiry_s, "hub", policy.name)
+
+    def authenticate_device(self, device_id: str, token: str) -> Grant:
+        """Check a device's token: its own key, or a policy with DeviceConnect.
+
+        The door closes the connection at the grant's `expiry_s`.
+        Raises: HubError 401003 (also for an unknown device, so that ids cannot be guessed),
+        403012 (right key, but the device is disabled).
+        """
+        path = f"devices/{device_id}"
+        parsed = self._parse(token, path)
+        if parsed.policy is not None:
+            grant = self.authorize(token, path, DEVICE_CONNECT)
+        elif self._registry.exists(device_id) and any(
+            parsed.is_signed_by(key) for key in self._registry.keys(device_id) if key
+        ):
+            grant = Grant(parsed.expiry_s, "device")
+        else:
+            raise errors.unauthorized("The token is not signed by a key of the device.")
+        if not self._registry.exists(device_id):
+            raise errors.unauthorized("The device is not registered.")
+        if not self._registry.is_enabled(device_id):
+            raise errors.device_disabled(device_id)
+        return grant
+
+    def _parse(self, token: str, path: str) -> SasToken:
+        try:
+            parsed = parse_token(token)
+        except SasError as error:
+            raise errors.unauthorized(f"Not a usable token: {error}.") from None
+        if parsed.is_expired(self._clock()):
+            raise errors.unauthorized("The token has expired.")
+        if not parsed.covers(self._host_names, path):
+            raise errors.unauthorized("The token is for another resource.")
+        return parsed
+
+
+def _fresh_key() -> str:
+    return base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode("ascii")
+
+
+def _to_document(policy: Policy) -> JsonObject:
+    permissions: list[Json] = [*sorted(policy.permissions)]
+    return {
+        "permissions": permissions,
+        "primary_key": policy.primary_key,
+        "secondary_key": policy.secondary_key,
+    }
+
+
+def _from_document(name: str, document: Json) -> Policy:
+    assert isinstance(document, dict)
+    permissions = document["permissions"]
+    assert isinstance(permissions, list)
+    return Policy(
+        name,
+        frozenset(str(each) for each in permissions),
+        str(document["primary_key"]),
+        str(document["secondary_key"]),
+    )

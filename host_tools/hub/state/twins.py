@@ -1,0 +1,216 @@
+"""Device twins: desired properties and tags from the service, reported ones from the device.
+
+The etag changes with writes of the service only: a back end that reads, then writes with the etag
+is not disturbed by a device that reports meanwhile. `version` counts every change.
+Source: Azure IoT Hub developer guide, "Understand and use device twins in IoT Hub".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from host_tools.hub.state.connections import Connections
+from host_tools.hub.state.digital_twin_patch import desired_patch
+from host_tools.hub.state.digital_twin_view import digital_twin_view
+from host_tools.hub.state.documents import (
+    Json,
+    JsonObject,
+    etag_matches,
+    iso_time,
+)
+from host_tools.hub.state.errors import argument_invalid, precondition_failed
+from host_tools.hub.state.registry import Registry
+from host_tools.hub.state.store import Change, Changes, Store
+from host_tools.hub.state.twin_document import (
+    FRESH,
+    Twin,
+    from_document,
+    parse_service_patch,
+    to_document,
+)
+from host_tools.hub.state.twin_rules import (
+    MAX_PROPERTIES_BYTES,
+    MAX_TAGS_BYTES,
+    check_size,
+    check_values,
+)
+from host_tools.hub.state.twin_section import Section, merged_tags
+
+MAX_MODEL_ID_CHARS = 128  # DTDL's limit for the id of an interface
+_KIND = "twin"
+
+
+class Twins:
+    """Documents handed out share parts with the state: read them, do not change them."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Callable[[], float],
+        registry: Registry,
+        connections: Connections,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._registry = registry
+        self._connections = connections
+        self._twins = {key: from_document(document) for key, document in store.load(_KIND)}
+        registry.on_delete(self)
+
+    def get(self, device_id: str) -> JsonObject:
+        """The twin as the service sees it, with $metadata. Raises: HubError 404001."""
+        twin = self._find(device_id)
+        identity = self._registry.get(device_id)
+        authentication = identity["authentication"]
+        assert isinstance(authentication, dict)
+        return {
+            "deviceId": device_id,
+            "etag": twin.etag,
+            "deviceEtag": identity["etag"],
+            "status": identity["status"],
+            "statusReason": identity["statusReason"],
+            "statusUpdateTime": identity["statusUpdatedTime"],
+            "connectionState": identity["connectionState"],
+            "lastActivityTime": identity["lastActivityTime"],
+            "cloudToDeviceMessageCount": identity["cloudToDeviceMessageCount"],
+            "authenticationType": authentication["type"],
+            "x509Thumbprint": authentication["x509Thumbprint"],
+            "modelId": twin.model_id,
+            "version": twin.version,
+            "tags": twin.tags,
+            "properties": {
+                "desired": twin.desired.service_view(),
+                "reported": twin.reported.service_view(),
+            },
+            "capabilities": identity["capabilities"],
+            "deviceScope": identity["deviceScope"],
+            "parentScopes": identity["parentScopes"],
+        }
+
+    def device_view(self, device_id: str) -> JsonObject:
+        """`{"desired": …, "reported": …}`, each with $version, without $metadata or tags: the
+        body of the answer to a device's GET. Raises: HubError 404001."""
+        twin = self._find(device_id)
+        return {"desired": twin.desired.device_view(), "reported": twin.reported.device_view()}
+
+    def update_desired(
+        self,
+        device_id: str,
+        patch: JsonObject,
+        if_match: str | None = None,
+        replace: bool = False,
+    ) -> JsonObject:
+        """Write tags and desired properties: `{"tags": …, "properties": {"desired": …}}`.
+
+        Merges, or with `replace` puts both sections anew (an absent one becomes empty); other
+        parts of a whole twin are ignored. The connected device is sent the change through its
+        connection. Returns: the whole twin. Raises: HubError 400004, 404001, 412001.
+        """
+        twin = self._find(device_id)
+        tags, desired = parse_service_patch(patch)
+        if not etag_matches(if_match, twin.etag):
+            raise precondition_failed("The twin has another etag.")
+        if replace:
+            self._replace(device_id, twin, tags, desired)
+        elif tags or desired:
+            self._merge(device_id, twin, tags, desired)
+        return self.get(device_id)
+
+    def update_reported(self, device_id: str, patch: JsonObject) -> int:
+        """Merge a device's report. Returns: the new $version of reported, for the answer
+        `$iothub/twin/res/204/?$rid=…&$version=…`. Raises: HubError 400004, 404001."""
+        twin = self._find(device_id)
+        if not isinstance(patch, dict):
+            raise argument_invalid("Reported properties are an object.")
+        check_values(patch, "reported")
+        self._connections.touch(device_id)
+        if not patch:
+            return twin.reported.version
+        section = twin.reported.merged(patch, self._now(), versioned=False)
+        check_size(section.data, "reported", MAX_PROPERTIES_BYTES)
+        self._keep(device_id, replace(twin, reported=section, version=twin.version + 1))
+        return section.version
+
+    def set_model_id(self, device_id: str, model_id: str) -> None:
+        """Keep the model id that the device announced. Raises: HubError 400004, 404001."""
+        twin = self._find(device_id)
+        if len(model_id) > MAX_MODEL_ID_CHARS:
+            raise argument_invalid("The model id is longer than 128 characters.")
+        if model_id != twin.model_id:
+            self._keep(device_id, replace(twin, model_id=model_id, version=twin.version + 1))
+
+    def model_id(self, device_id: str) -> str:
+        """The last announced model id, or "". Raises: HubError 404001."""
+        return self._find(device_id).model_id
+
+    def digital_twin(self, device_id: str) -> tuple[JsonObject, str]:
+        """The Plug and Play view and its etag. Raises: HubError 404001."""
+        twin = self._find(device_id)
+        document = digital_twin_view(device_id, twin.model_id, twin.desired, twin.reported)
+        return document, twin.etag
+
+    def patch_digital_twin(
+        self, device_id: str, operations: Json, if_match: str | None = None
+    ) -> str:
+        """Apply a JSON Patch to writable properties. Returns: the new etag.
+        Raises: HubError 400505, 400004, 404001, 412001."""
+        twin = self._find(device_id)
+        patch = desired_patch(operations, twin.desired.data, twin.reported.data)
+        self.update_desired(device_id, {"properties": {"desired": patch}}, if_match)
+        return self._find(device_id).etag
+
+    def stored(self, device_id: str) -> Changes:
+        """The changes that drop from storage what is kept for the device."""
+        return [Change(_KIND, device_id, None)]
+
+    def forget(self, device_id: str) -> None:
+        """The device is deleted, storage included: drop what is in memory."""
+        self._twins.pop(device_id, None)
+
+    def _merge(
+        self, device_id: str, twin: Twin, tags: JsonObject | None, patch: JsonObject | None
+    ) -> None:
+        section = twin.desired
+        if patch:
+            section = section.merged(patch, self._now(), versioned=True)
+        self._keep_service_write(device_id, twin, merged_tags(twin.tags, tags or {}), section)
+        if patch:
+            self._push(device_id, {**patch, "$version": section.version}, section.version)
+
+    def _replace(
+        self, device_id: str, twin: Twin, tags: JsonObject | None, data: JsonObject | None
+    ) -> None:
+        section = twin.desired.replaced(data or {}, self._now(), versioned=True)
+        self._keep_service_write(device_id, twin, merged_tags({}, tags or {}), section)
+        self._push(device_id, section.device_view(), section.version)
+
+    def _keep_service_write(
+        self, device_id: str, twin: Twin, tags: JsonObject, desired: Section
+    ) -> None:
+        check_size(tags, "tags", MAX_TAGS_BYTES)
+        check_size(desired.data, "desired", MAX_PROPERTIES_BYTES)
+        written = replace(
+            twin,
+            tags=tags,
+            desired=desired,
+            version=twin.version + 1,
+            etag_counter=twin.etag_counter + 1,
+        )
+        self._keep(device_id, written)
+
+    def _push(self, device_id: str, patch: JsonObject, version: int) -> None:
+        connection = self._connections.current(device_id)
+        if connection is not None:
+            connection.send_desired(patch, version)
+
+    def _find(self, device_id: str) -> Twin:
+        self._registry.require(device_id)
+        return self._twins.get(device_id) or FRESH
+
+    def _keep(self, device_id: str, twin: Twin) -> None:
+        self._store.write([Change(_KIND, device_id, to_document(twin))])
+        self._twins[device_id] = twin
+
+    def _now(self) -> str:
+        return iso_time(self._clock())

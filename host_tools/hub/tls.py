@@ -1,0 +1,41 @@
+"""The TLS context of the hub's doors, which says in the log why a handshake failed.
+
+asyncio drops the reason, and a device that lacks the hub's CA is the first thing that goes wrong.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from pathlib import Path
+
+_LOG = logging.getLogger(__name__)
+_NOT_READY = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
+_DISTRUST = ("UNKNOWN_CA", "BAD_CERTIFICATE", "CERTIFICATE_UNKNOWN")
+
+
+class _LoggedHandshake(ssl.SSLObject):
+    def do_handshake(self) -> None:
+        try:
+            super().do_handshake()
+        except _NOT_READY:
+            raise
+        except ssl.SSLError as error:
+            _LOG.info("a TLS handshake failed: %s", _explain(error))
+            raise
+
+
+def server_context(certificate_and_key: Path) -> ssl.SSLContext:
+    """TLS 1.2 at least, as IoT Hub has it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.sslobject_class = _LoggedHandshake
+    context.load_cert_chain(certificate_and_key)
+    return context
+
+
+def _explain(error: ssl.SSLError) -> str:
+    reason = error.reason or "the client left"
+    if any(word in reason for word in _DISTRUST):
+        return f"{reason}: the client does not trust the hub's CA; give it the file ca.pem"
+    return reason

@@ -1,0 +1,147 @@
+"""`thermo hub …`: the local hub from the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shlex
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from host_tools.hub.client_environment import client_environment
+from host_tools.hub.server import AMQP_PORT, HTTPS_PORT, MQTT_PORT, HubServer, Ports
+
+app = typer.Typer(
+    help="A local Azure IoT Hub: devices over MQTT, services over HTTPS, on this machine only.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+
+DEFAULT_WORKSPACE = Path(".thermo")
+
+
+@app.callback()
+def hub() -> None:
+    """A local Azure IoT Hub, for Microsoft's unmodified SDKs and for boards.
+
+    It serves this machine only, over verified TLS, with keys that are made in the workspace.
+    """
+
+
+@app.command()
+def start(
+    device: Annotated[
+        str, typer.Option(help="Print this device's connection string; it is made if missing.")
+    ] = "thermostat",
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            dir_okay=False, help="Keep devices, twins and messages in this file, not in memory."
+        ),
+    ] = None,
+    workspace: Annotated[
+        Path, typer.Option(file_okay=False, help="Folder of the certificates and keys.")
+    ] = DEFAULT_WORKSPACE,
+    host: Annotated[
+        str, typer.Option(help="Loopback address; several hubs take 127.0.0.2, 127.0.0.3 …")
+    ] = "127.0.0.1",
+    host_name: Annotated[
+        str | None,
+        typer.Option(help="Name in connection strings; devices then use GatewayHostName."),
+    ] = None,
+    mqtt_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="0: any. Microsoft's SDKs know only 8883.")
+    ] = MQTT_PORT,
+    amqp_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="0: any. Microsoft's SDKs know only 5671.")
+    ] = AMQP_PORT,
+    https_port: Annotated[int, typer.Option(min=0, max=65535, help="0: any.")] = HTTPS_PORT,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No log of connections.")] = False,
+) -> None:
+    """Start a hub and serve until Ctrl-C.
+
+    Prints its endpoints, and connection strings to paste into Azure code. They hold keys of this
+    hub only; nothing else shows them. What devices do is logged on standard error.
+    """
+    logging.basicConfig(
+        level=logging.WARNING if quiet else logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+        datefmt="%H:%M:%S",
+    )
+    ports = Ports(mqtt_port, amqp_port, https_port)
+    asyncio.run(_serve(HubServer(workspace, state, host, ports, host_name), device))
+
+
+async def _serve(server: HubServer, device: str) -> None:
+    stopped = _stop_signals()
+    async with server:
+        server.ensure_device(device)
+        _show(server, device)
+        await stopped.wait()
+    Console(stderr=True).print("The hub has stopped.")
+
+
+def _stop_signals() -> asyncio.Event:
+    """An event that Ctrl-C and SIGTERM set; where loops take no signals, Ctrl-C ends the loop."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(number, stopped.set)
+    return stopped
+
+
+def _show(server: HubServer, device: str) -> None:
+    console = Console(highlight=False)
+    table = Table(title=f"Local IoT hub {server.host_name}", title_justify="left")
+    for heading in ("endpoint", "address", "for"):
+        table.add_column(heading)
+    for door in server.doors:
+        table.add_row(door.name, f"{door.host}:{door.port}", door.use)
+    console.print(table)
+    _show_lines(
+        console,
+        "Service connection string",
+        [server.service_connection_string()],
+    )
+    _show_lines(
+        console,
+        f"Connection string of device {device}",
+        [server.device_connection_string(device)],
+    )
+    _show_lines(console, "The hub's CA, for clients", _ca_files(server))
+    _show_lines(
+        console,
+        "For a terminal that runs Azure code",
+        [_export(*pair) for pair in client_environment(server, device).items()],
+    )
+    console.print("Ready. Ctrl-C stops the hub.")
+
+
+def _ca_files(server: HubServer) -> list[str]:
+    found = server.certificates
+    return [
+        f"{found.ca_bundle}  PEM, with the public ones",
+        f"{found.ca_pem}  PEM",
+        f"{found.ca_der}  DER, for boards",
+    ]
+
+
+def _show_lines(console: Console, title: str, lines: list[str]) -> None:
+    """Lines stay whole, however narrow the terminal: they are there to be pasted."""
+    console.print(f"\n{title}", style="bold", markup=False)
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def _export(name: str, value: str) -> str:
+    if os.name == "nt":
+        return f"$env:{name} = '{value}'"
+    return f"export {name}={shlex.quote(value)}"

@@ -1,0 +1,53 @@
+"""`thermo hub exec`: one command beside a hub of its own."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from host_tools.hub.launcher import exec_command
+from host_tools.simulated_device import ordered_device
+
+# What follows the command's name is the command's, dashes or not.
+CONTEXT = {"allow_interspersed_args": False}
+
+
+def hub_exec(
+    command: Annotated[
+        list[str] | None, typer.Argument(metavar="-- CMD…", help="The command and its arguments.")
+    ] = None,
+    thermostat: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID[:Thermostat]",
+            help="Run a simulated thermostat too; with :Thermostat the model without components.",
+        ),
+    ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            dir_okay=False, help="Keep devices, twins and messages in this file, not in memory."
+        ),
+    ] = None,
+) -> int:
+    """Run a command whose unmodified Azure code finds a local hub.
+
+    The hub lives as long as the command, on a loopback address of its own. The command's
+    environment gets, under the names of Microsoft's samples:
+
+    IOTHUB_CONNECTION_STRING, for services;
+
+    IOTHUB_DEVICE_ID, the thermostat, online before the command starts;
+
+    IOTHUB_DEVICE_CONNECTION_STRING, a further, fresh device for the command's own use;
+
+    and what makes TLS clients trust the hub. The exit code is the command's.
+    """
+    if not command:
+        text = "there is nothing to run; write the command after --"
+        raise typer.BadParameter(text, param_hint="CMD")
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    return exec_command(command, thermostat, state, ordered_device)

@@ -1,0 +1,151 @@
+"""A simulated thermostat that belongs to a hub: configured, started, watched and stopped.
+
+What it tells of itself is read from its console: the line of going online, and the `stats`
+lines, each a JSON object of counters.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from host_tools.compile import compile_tree
+from host_tools.hub.launcher import Order
+from host_tools.hub.server import HubServer
+from host_tools.simulation import Parts, SimulationError, Thermostat
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIGURATION_FILE = "config.json"
+ROOT_CERTIFICATE_FILE = "hub-ca.der"
+# What the last lines of the console are kept for: to say why a device did not come online.
+KEPT_LINES = 40
+# What the launcher calls them, and their DTMIs
+MODELS = {
+    "TemperatureController": "dtmi:com:example:TemperatureController;1",
+    "Thermostat": "dtmi:com:example:Thermostat;1",
+}
+# Scripts and tests that wait for telemetry do not want to wait for minutes
+EXEC_TELEMETRY = {"zone_period_s": 5, "zone_least_s": 2}
+_ONLINE = " INFO iothub: online as "
+_STATS = "stats "
+# As the supervisor's own steps: a long leave means that the hub no longer answers
+STOP_GRACE_S = 8.0
+
+
+def parts() -> Parts:
+    """The firmware of this tree, compiled as for a board, on the interpreter that `make setup`
+    or MICROPYTHON gives. Raises CompileError."""
+    interpreter = os.environ.get("MICROPYTHON")
+    found = Path(interpreter) if interpreter else ROOT / ".venv-micropython/bin/micropython"
+    if not found.exists():
+        on_path = shutil.which("micropython")
+        found = Path(on_path) if on_path else found
+    compiled = ROOT / "build" / "mpy"
+    return Parts(
+        found,
+        compile_tree(ROOT / "firmware", compiled / "firmware"),
+        compile_tree(ROOT / "boards" / "UNIX", compiled / "UNIX"),
+        compile_tree(ROOT / "build" / "lib", compiled / "lib"),
+    )
+
+
+def write_configuration(
+    folder: Path, connection_string: str, ca_der: Path | None, settings: Mapping[str, Any]
+) -> None:
+    """Write the device's configuration, readable by its owner alone, and the hub's certificate.
+
+    `settings` are members of the configuration besides the connection; see
+    firmware/thermostat/settings.py.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    content: dict[str, Any] = {"version": 1, "connection_string": connection_string, **settings}
+    if ca_der is not None:
+        (folder / ROOT_CERTIFICATE_FILE).write_bytes(ca_der.read_bytes())
+        content["root_certificates"] = [ROOT_CERTIFICATE_FILE]
+    path = folder / CONFIGURATION_FILE
+    path.unlink(missing_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(content, file, indent=1)
+
+
+def simulation_environment(speed: float = 1.0) -> dict[str, str]:
+    """The outside and the pace of the simulated rooms."""
+    environment = {"THERMO_SPEED": str(speed)}
+    outside = ROOT / "build" / "data" / "seattle-temps.csv"
+    if outside.exists():
+        environment["THERMO_OUTSIDE"] = str(outside)
+    return environment
+
+
+class SimulatedDevice:
+    """`folder` must hold its configuration already. `on_line` sees each line of the console."""
+
+    def __init__(
+        self,
+        folder: Path,
+        speed: float = 1.0,
+        on_line: Callable[[str], None] | None = None,
+        device_parts: Parts | None = None,
+    ) -> None:
+        self.stats: dict[str, Any] = {}
+        self.lines: deque[str] = deque(maxlen=KEPT_LINES)
+        self._on_line = on_line
+        self._online = asyncio.Event()
+        self._folder = folder
+        environment = simulation_environment(speed)
+        self.process = Thermostat(device_parts or parts(), folder, environment, self._take_line)
+
+    async def start(self) -> None:
+        """Raises SimulationError when the interpreter cannot be started."""
+        await self.process.start()
+
+    async def wait_online(self) -> None:
+        """Return once it is through with connecting. Raises SimulationError if it ends."""
+        online = asyncio.create_task(self._online.wait())
+        ended = asyncio.create_task(self.process.wait())
+        try:
+            await asyncio.wait({online, ended}, return_when=asyncio.FIRST_COMPLETED)
+            if not online.done():
+                tail = "\n  ".join(list(self.lines)[-5:])
+                raise SimulationError(f"the thermostat ended instead of going online:\n  {tail}")
+        finally:
+            for task in (online, ended):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError, SimulationError):
+                    await task
+
+    async def stop(self) -> None:
+        """End it in order, or by force."""
+        await self.process.stop(STOP_GRACE_S)
+
+    def room(self) -> dict[str, Any]:
+        """What the simulation knows: outside_c and rooms; {} before it has measured."""
+        try:
+            return dict(json.loads((self._folder / "room.json").read_text()))
+        except (OSError, ValueError):
+            return {}
+
+    def _take_line(self, line: str) -> None:
+        if line.startswith(_STATS):
+            with contextlib.suppress(ValueError):
+                self.stats = dict(json.loads(line[len(_STATS) :]))
+            return
+        self.lines.append(line)
+        if _ONLINE in line:
+            self._online.set()
+        if self._on_line is not None:
+            self._on_line(line)
+
+
+def ordered_device(_: HubServer, order: Order) -> SimulatedDevice:
+    """The thermostat that `thermo hub exec` asks for, in its ordinary pace but for telemetry."""
+    settings = {"model": MODELS[order.model], "telemetry": EXEC_TELEMETRY}
+    write_configuration(order.folder, order.connection_string, order.ca_der, settings)
+    return SimulatedDevice(order.folder)

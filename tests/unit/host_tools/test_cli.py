@@ -1,0 +1,56 @@
+"""The command line: help that helps, and mistakes told in one line with what to do."""
+
+import pytest
+
+from host_tools import cli
+
+
+def run(capsys, *arguments):
+    code = cli.main(list(arguments))
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], []])
+def test_help_reads_like_a_manual(capsys, arguments):
+    _, out, err = run(capsys, *arguments)
+    for words in ("A first try", "Exit codes", "thermo hub start", "Commands"):
+        assert words in out
+    assert not err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "line"),
+    [
+        (["hbu"], 2, "thermo: no such command 'hbu'; did you mean 'hub'?"),
+        (["hub", "stat"], 2, "thermo: no such command 'stat'; did you mean 'start'?"),
+        (["hub", "zzz"], 2, "thermo: no such command 'zzz'; see thermo hub --help"),
+        (
+            ["hub", "start", "--mqtt-prot", "1"],
+            2,
+            "thermo: no such option: --mqtt-prot (Possible options: ",
+        ),
+        (["hub", "start", "--mqtt-port", "65536"], 2, "thermo: invalid value for '--mqtt-port'"),
+        (["hub", "start", "--host", "0.0.0.0"], 1, "thermo: 0.0.0.0 is not a loopback address"),
+        (["hub", "start", "--host", "::1"], 1, "thermo: ::1 is not a loopback address"),
+        (["hub", "start", "--host", "10.0.0.1"], 1, "thermo: 10.0.0.1 is not a loopback"),
+        (["hub", "start", "--host", "example.org"], 1, "thermo: example.org is not a loopback"),
+        (["hub", "start", "--host", "a\x1b[31m\n"], 1, "thermo: a\\x1b[31m\\n is not"),
+    ],
+)
+def test_mistakes(capsys, tmp_path, monkeypatch, arguments, code, line):
+    monkeypatch.chdir(tmp_path)
+    got, out, err = run(capsys, *arguments)
+    assert (got, out) == (code, "")
+    assert err.startswith(line)
+    assert err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_workspace_that_cannot_be(capsys, tmp_path):
+    (tmp_path / "file").write_text("")
+    ports = ["--mqtt-port", "0", "--https-port", "0", "--amqp-port", "0"]
+    code, _, err = run(capsys, "hub", "start", *ports, "--workspace", str(tmp_path / "file" / "w"))
+    assert code == 1
+    assert err.startswith("thermo: ")
+    assert "; " in err

@@ -1,0 +1,409 @@
+from doubles.rooms import Chance
+from thermostat.alarms import HeatAlarms
+from thermostat.control import (
+    FAULT_ABSURD,
+    FAULT_LOST,
+    FAULT_NONE,
+    REASON_CEILING,
+    REASON_FAULT,
+    REASON_FROST,
+    REASON_MINIMUM,
+    REASON_SET_POINT,
+    ZoneControl,
+)
+from thermostat.settings import Settings
+
+
+def control_settings(**members):
+    return Settings.from_dict({"version": 1, "control": members}).control
+
+
+def ready(temperature=2000, target=2100, **members):
+    """A control that has been off, with a good reading, for longer than any minimum."""
+    control = ZoneControl(control_settings(**members))
+    control.step(3600000, temperature, True, 500)
+    control.step(0, temperature, True, 500)
+    assert not control.heat
+    control.step(1000, temperature, True, target)
+    return control
+
+
+def test_nothing_is_heated_before_the_first_reading():
+    control = ZoneControl(control_settings(minimum_off_s=0))
+    for _ in range(5):
+        assert not control.step(1000, 0, None, 2100)
+    assert control.reason == REASON_FAULT and control.fault == FAULT_NONE
+    assert control.step(1000, 2000, True, 2100)
+
+
+def test_minimum_off_counts_from_boot():
+    control = ZoneControl(control_settings(minimum_off_s=180))
+    for second in range(1, 180):
+        assert not control.step(1000, 1500, True, 2100), second
+        assert control.reason == REASON_MINIMUM
+    assert control.step(1000, 1500, True, 2100)
+    assert control.reason == REASON_SET_POINT
+
+
+def test_hysteresis_on_both_sides_of_the_set_point():
+    control = ready(2070, 2100, minimum_on_s=0, minimum_off_s=0)
+    assert control.heat  # 20.70 = target - hysteresis
+    assert control.step(1000, 2129, True, 2100)
+    assert not control.step(1000, 2130, True, 2100)
+    assert not control.step(1000, 2071, True, 2100)
+    assert control.step(1000, 2070, True, 2100)
+
+
+def test_minimum_on_holds_against_the_set_point():
+    control = ready(minimum_on_s=120)
+    for _ in range(119):
+        assert control.step(1000, 3000, True, 500)
+        assert control.reason == REASON_MINIMUM
+    assert not control.step(1000, 3000, True, 500)
+
+
+def test_ceiling_overrides_minimum_on():
+    control = ready(minimum_on_s=3600)
+    assert control.step(1000, 5000, True, 4500)
+    assert not control.step(1000, 5001, True, 4500)
+    assert control.reason == REASON_CEILING
+
+
+def test_frost_overrides_minimum_off_and_the_set_point():
+    control = ZoneControl(control_settings(minimum_off_s=3600))
+    assert not control.step(1000, 400, True, 500)
+    assert control.step(1000, 399, True, 500)
+    assert control.reason == REASON_FROST
+
+
+def test_a_set_point_out_of_bounds_is_kept_within_them():
+    hot = 1 << 40
+    control = ready(4469, hot, minimum_on_s=0, minimum_off_s=0)
+    assert control.heat
+    assert control.step(1000, 4529, True, hot)
+    assert not control.step(1000, 4530, True, hot)
+    control = ready(531, -hot, minimum_on_s=0, minimum_off_s=0)
+    assert not control.heat
+    assert control.step(1000, 470, True, -hot)
+
+
+def test_three_bad_readings_in_a_row_turn_the_heat_off():
+    control = ready(minimum_on_s=3600)
+    assert control.step(1000, 0, False, 2100)
+    assert control.step(1000, 0, False, 2100)
+    assert control.step(1000, 2000, True, 2100)
+    assert control.step(1000, 0, False, 2100)
+    assert control.step(1000, 0, False, 2100)
+    assert not control.step(1000, 0, False, 2100)
+    assert control.fault == FAULT_LOST and control.reason == REASON_FAULT
+
+
+def test_absurd_readings_are_bad_ones_and_never_used():
+    for absurd in (-4001, 8001, -(1 << 40), 1 << 40):
+        control = ready(minimum_on_s=3600)
+        for expected in (True, True, False):
+            assert control.step(1000, absurd, True, 2100) is expected
+            assert control.temperature_centi_c == 2000
+        assert control.fault == FAULT_ABSURD
+
+
+def test_thirty_seconds_without_news_turn_the_heat_off():
+    for tick_ms in (100, 1000, 2000, 5000):
+        control = ready(minimum_on_s=3600)
+        waited = 0
+        while control.step(tick_ms, 0, None, 2100):
+            waited += tick_ms
+        assert waited + tick_ms == 30000
+        assert control.fault == FAULT_LOST
+
+
+def test_bad_readings_that_come_seldom_are_no_news_either():
+    control = ready(minimum_on_s=3600, sample_period_ms=10000)
+    assert control.step(14000, 0, False, 2100)
+    assert control.step(14000, 0, False, 2100)
+    assert not control.step(2000, 0, None, 2100)
+
+
+def test_it_trusts_a_sensor_again_after_two_good_readings():
+    control = ready(minimum_off_s=0)
+    for _ in range(3):
+        control.step(1000, 0, False, 2100)
+    assert not control.step(1000, 1500, True, 2100)
+    assert control.fault == FAULT_LOST
+    assert control.step(1000, 1500, True, 2100)
+    assert control.fault == FAULT_NONE and control.temperature_centi_c == 1500
+    # and also after silence
+    control.step(40000, 0, None, 2100)
+    assert control.fault == FAULT_LOST
+    assert not control.step(1000, 1500, True, 2100)
+    assert not control.step(1000, 0, None, 2100)
+    assert control.step(1000, 1500, True, 2100)
+
+
+def test_a_sensor_fault_starts_the_minimum_off_time():
+    control = ready(minimum_on_s=0, minimum_off_s=60)
+    for _ in range(3):
+        control.step(1000, 0, False, 2100)
+    for _ in range(59):
+        assert not control.step(1000, 1500, True, 2100)
+    assert control.step(1000, 1500, True, 2100)
+
+
+def test_a_zone_without_a_relay_never_heats_and_never_alarms():
+    control = ZoneControl(control_settings(minimum_off_s=0), False)
+    for _ in range(10000):
+        assert not control.step(60000, 300, True, 2100)
+    assert control.fault == FAULT_NONE and control.alarm == 0
+    assert control.temperature_centi_c == 300
+
+
+def test_time_that_runs_backwards_or_stands_still_shortens_nothing():
+    control = ready(minimum_on_s=120)
+    for dt_ms in (-1, -(1 << 40), 0):
+        assert control.step(dt_ms, 3000, True, 500)
+    assert control.step(119000 - 1000, 3000, True, 500)
+
+
+class Trace:
+    """An independent account of what the control may do, beside the control itself."""
+
+    def __init__(self, seed):
+        chance = self.chance = Chance(seed)
+        self.settings = control_settings(
+            minimum_on_s=chance.below(200),
+            minimum_off_s=chance.below(200),
+            hysteresis_c=0.1 + chance.below(10) / 10,
+            frost_limit_c=3.0,
+            sample_period_ms=1000,
+        )
+        self.control = ZoneControl(self.settings)
+        self.temperature = 300 + chance.below(4800)
+        self.target = 2100
+        self.heat = False
+        self.unchanged_ms = 0
+        self.age_ms = 0
+        self.bad = 0
+        self.good = 0
+        self.known = False
+        self.broken = 0
+
+    def next_reading(self):
+        """(temperature, valid): a walk through all the limits, with sensors that break."""
+        chance = self.chance
+        self.temperature += chance.below(81) - 40 + (15 if self.heat else -15)
+        self.temperature = min(max(self.temperature, 100), 5300)
+        if chance.one_in(60):
+            self.temperature = 100 + chance.below(5200)
+        if self.broken == 0 and chance.one_in(40):
+            self.broken = 1 + chance.below(40)
+        if self.broken:
+            self.broken -= 1
+            kind = chance.below(3)
+            if kind == 0:
+                return 0, False
+            if kind == 1:
+                return (-9000, 30000, 1 << 35)[chance.below(3)], True
+            return 0, None
+        return self.temperature, None if chance.one_in(6) else True
+
+    def step(self):
+        chance = self.chance
+        if chance.one_in(50):
+            self.target = chance.below(7000) - 1000
+        dt_ms = (0, 100, 1000, 1000, 1000, 5000, 29000)[chance.below(7)]
+        temperature, valid = self.next_reading()
+        plausible = valid is True and -4000 <= temperature <= 8000
+        self.unchanged_ms += dt_ms
+        self.age_ms += dt_ms
+        if plausible:
+            self.good, self.bad = self.good + 1, 0
+            if self.control.fault == FAULT_NONE or self.good >= 2:
+                self.age_ms, self.known, self.last = 0, True, temperature
+        elif valid is not None:
+            self.good, self.bad = 0, self.bad + 1
+        if self.age_ms >= 30000 and self.control.fault == FAULT_NONE:
+            self.good = 0
+        heat = self.control.step(dt_ms, temperature, valid, self.target)
+        self.check(heat)
+        if heat != self.heat:
+            self.heat = heat
+            self.unchanged_ms = 0
+
+    def check(self, heat):
+        control, settings = self.control, self.settings
+        fault = self.age_ms >= 30000 or self.bad >= 3
+        assert not fault or control.fault != FAULT_NONE
+        if self.good >= 2 and not fault:
+            assert control.fault == FAULT_NONE
+        assert heat is control.heat
+        if control.fault != FAULT_NONE or not self.known:
+            assert not heat, "1"
+            return
+        assert control.temperature_centi_c == self.last
+        ceiling = self.last > settings.ceiling_centi_c
+        frost = self.last < settings.frost_limit_centi_c
+        assert not (ceiling and heat), "2"
+        assert heat or not frost, "3"
+        off_long_enough = self.unchanged_ms >= settings.minimum_off_s * 1000
+        on_long_enough = self.unchanged_ms >= settings.minimum_on_s * 1000
+        if heat and not self.heat:
+            assert frost or off_long_enough, "4"
+        if self.heat and not heat:
+            assert ceiling or on_long_enough, "5"
+        if not ceiling and not frost and (on_long_enough if self.heat else off_long_enough):
+            target = min(max(self.target, 500), 4500)
+            if self.last >= target + settings.hysteresis_centi_c:
+                assert not heat, "6"
+            elif self.last <= target - settings.hysteresis_centi_c:
+                assert heat, "6"
+            else:
+                assert heat is self.heat, "6"
+
+
+def test_random_traces_keep_the_six_invariants():
+    """1 no heat with a sensor fault, or before the first reading
+    2 no heat above the ceiling
+    3 heat below the frost limit while the sensor is good
+    4 never on before the minimum off time, but for frost
+    5 never off before the minimum on time, but for a fault or the ceiling
+    6 past the minimum time: off from target + hysteresis, on down from target - hysteresis,
+      between as it was; the target kept within its bounds
+    """
+    switched = 0
+    decided = [0] * 6
+    for seed in range(100):
+        trace = Trace(seed)
+        before = False
+        for _ in range(500):
+            trace.step()
+            switched += trace.heat != before
+            before = trace.heat
+            decided[trace.control.reason] += 1
+    # The traces went where the rules are
+    assert switched > 1000
+    assert min(decided[1:]) > 300, decided
+
+
+class Checked:
+    """An int whose arithmetic raises beyond 30 bits: what a board would put on its heap."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def _made(self, value):
+        if not -(1 << 30) <= value < 1 << 30:
+            raise OverflowError("%d does not fit 30 bits" % value)
+        return Checked(value)
+
+    def __add__(self, other):
+        return self._made(self.value + plain(other))
+
+    __radd__ = __add__
+
+    def __sub__(self, other):
+        return self._made(self.value - plain(other))
+
+    def __rsub__(self, other):
+        return self._made(plain(other) - self.value)
+
+    def __mul__(self, other):
+        return self._made(self.value * plain(other))
+
+    __rmul__ = __mul__
+
+    def __floordiv__(self, other):
+        return self._made(self.value // plain(other))
+
+    def __neg__(self):
+        return self._made(-self.value)
+
+    def __lt__(self, other):
+        return self.value < plain(other)
+
+    def __le__(self, other):
+        return self.value <= plain(other)
+
+    def __gt__(self, other):
+        return self.value > plain(other)
+
+    def __ge__(self, other):
+        return self.value >= plain(other)
+
+    def __eq__(self, other):
+        return self.value == plain(other)
+
+    def __hash__(self):
+        return hash(self.value)
+
+
+def plain(value):
+    return value.value if isinstance(value, Checked) else value
+
+
+def test_the_checked_int_does_catch():
+    for compute in (
+        lambda: Checked((1 << 30) - 1) + 1,
+        lambda: 1 + Checked((1 << 30) - 1),
+        lambda: -2 - Checked((1 << 30) - 1),
+        lambda: Checked(1 << 29) * 2,
+    ):
+        try:
+            compute()
+        except OverflowError:
+            continue
+        raise AssertionError("not caught")
+
+
+def test_all_values_fit_thirty_bits():
+    extremes = (
+        -(1 << 62),
+        -(1 << 30),
+        -4000,
+        -1,
+        0,
+        399,
+        2070,
+        2130,
+        5001,
+        8000,
+        1 << 30,
+        1 << 62,
+    )
+    times = (
+        0,
+        1,
+        1000,
+        59999,
+        60000,
+        1 << 28,
+        (1 << 30) - 1,
+        30 * 86400 * 1000,
+        1 << 62,
+        -(1 << 62),
+    )
+    widest = {
+        "minimum_on_s": 3600,
+        "minimum_off_s": 3600,
+        "no_warming_window_s": 86400,
+        "on_too_long_s": 259200,
+        "plausible_highest_c": 125.0,
+        "plausible_lowest_c": -55.0,
+    }
+    for settings in (control_settings(), control_settings(**widest)):
+        for dt_ms in times:
+            control = ZoneControl(settings)
+            for temperature in extremes:
+                for target in extremes:
+                    for valid in (True, False, None):
+                        control.step(Checked(dt_ms), Checked(temperature), valid, Checked(target))
+        # More readings in one minute than any board takes, as hot as can be
+        alarms = HeatAlarms(settings)
+        for _ in range(90000):
+            alarms.step(0, Checked(12500), True, False)
+        # A month by short steps, in the middle of everything and at the hot end
+        for temperature in (2100, 8000, -4000):
+            control = ZoneControl(settings)
+            for _ in range(9000):
+                control.step(Checked(1), Checked(temperature), True, Checked(2100))
+            for _ in range(2600):
+                control.step(Checked(1000000), Checked(temperature), True, Checked(2100))

@@ -1,0 +1,193 @@
+import json
+
+from expect import raises
+from system.configuration import ConfigurationError
+from thermostat.settings import CONNECTION, CONTROL, SUPERVISION, TELEMETRY, Settings
+
+SECRET = "c2VjcmV0LWtleQ"
+ZONE = {"name": "thermostat1", "sensor": "sht4x"}
+TABLES = {
+    "control": CONTROL,
+    "telemetry": TELEMETRY,
+    "connection": CONNECTION,
+    "supervision": SUPERVISION,
+}
+
+
+def settings_of(**members):
+    return Settings.from_dict(dict({"version": 1}, **members))
+
+
+def refused(text, **members):
+    with raises(ConfigurationError, text):
+        settings_of(**members)
+
+
+def test_the_smallest_file_gives_the_defaults():
+    settings = settings_of()
+    assert [zone.name for zone in settings.zones] == ["thermostat1", "thermostat2"]
+    assert settings.control.hysteresis_centi_c == 30
+    assert settings.control.target_lowest_centi_c == 500
+    assert settings.control.target_highest_centi_c == 4500
+    assert settings.connection.token_life_s == 86400
+    assert settings.connection.model_id == "dtmi:com:example:TemperatureController;1"
+    assert settings.connectivity == "wifi"
+    assert settings.zones[0].target_centi_c == 2100
+
+
+def test_the_defaults_would_be_accepted_from_a_file():
+    members = {name: {row[0]: row[1] for row in rows} for name, rows in TABLES.items()}
+    settings = settings_of(**members)
+    for name, rows in TABLES.items():
+        plain = Settings()
+        for key in [row[0] for row in rows]:
+            key = key[:-2] + "_centi_c" if key.endswith("_c") else key
+            assert getattr(getattr(settings, name), key) == getattr(getattr(plain, name), key)
+
+
+def test_every_bound_of_every_number_holds():
+    for name, rows in TABLES.items():
+        for key, default, lowest, highest in rows:
+            step = 0.01 if key.endswith("_c") else 1
+            assert lowest <= default <= highest, key
+            path = "%s.%s" % (name, key)
+            for value in (lowest - step, highest + step, True, "1", None, [], {}, 10**30):
+                refused(path, **{name: {key: value}})
+            for value in (1e999, -1e999, 1e999 - 1e999):
+                refused(path, **{name: {key: value}})
+            if not key.endswith("_c"):
+                refused("whole number", **{name: {key: float(default)}})
+
+
+def test_whole_configuration():
+    text = """{"version": 1, "connection_string": "HostName=h;DeviceId=d;SharedAccessKey=%s",
+     "root_certificates": ["hub-ca.der"], "wifi": {"ssid": "s", "password": "%s"},
+     "model": "dtmi:com:example:Thermostat;1", "connectivity": "ethernet", "log_level": "debug",
+     "zones": [{"name": "thermostat1", "present": true, "sensor": "bme280", "bus": 1,
+                "address": 119, "calibration_c": -0.25, "relay": 3, "relay_active_high": false,
+                "target_c": 19.5},
+               {"name": "thermostat2", "present": false, "sensor": "sht4x"}],
+     "control": {"hysteresis_c": 0.5, "minimum_on_s": 0}, "telemetry": {"zone_period_s": 5},
+     "connection": {"port": 28883}, "supervision": {"network_limit_ms": 10000}}"""
+    settings = Settings.from_dict(json.loads(text % (SECRET, SECRET)), ("bme280", "sht4x"))
+    zone = settings.zones[0]
+    assert (zone.sensor, zone.bus, zone.address, zone.relay) == ("bme280", 1, 119, 3)
+    assert zone.calibration_centi_c == -25 and zone.target_centi_c == 1950
+    assert zone.relay_active_high is False
+    assert not settings.zones[1].present and settings.zones[1].relay is None
+    assert settings.control.hysteresis_centi_c == 50
+    assert settings.connection.port == 28883
+    assert settings.wifi.password == SECRET
+    assert settings.log_level == 10
+
+
+def test_an_unknown_key_is_refused_by_name_with_the_nearest():
+    refused('wfi: unknown key; did you mean "wifi"?', wfi={})
+    refused(
+        'control.hysteresis: unknown key; did you mean "hysteresis_c"?', control={"hysteresis": 1}
+    )
+    refused('did you mean "relay"?', zones=[dict(ZONE, relais=1)])
+    refused('wifi.pass_word: unknown key; did you mean "password"?', wifi={"pass_word": SECRET})
+
+
+def test_an_error_says_key_range_and_what_to_do():
+    with raises(ConfigurationError) as caught:
+        settings_of(control={"hysteresis_c": 9})
+    assert str(caught.error.within("config.json")) == (
+        "config.json: control.hysteresis_c: must be a number from 0.1 to 5.0, not 9; "
+        "correct the file and start again"
+    )
+
+
+def test_version_is_demanded():
+    with raises(ConfigurationError, "version: is missing"):
+        Settings.from_dict({})
+    for version in (0, 2, "1", 1.0, None):
+        with raises(ConfigurationError, "version"):
+            Settings.from_dict({"version": version})
+
+
+def test_limits_that_cross_are_refused():
+    refused("control.frost_limit_c: must be at most 4.70", control={"frost_limit_c": 5})
+    refused("control.target_highest_c", control={"target_highest_c": 45, "ceiling_c": 45})
+    refused("control.target_lowest_c", control={"target_lowest_c": 30, "target_highest_c": 20})
+    refused("control.frost_limit_c", control={"hysteresis_c": 2})
+    refused("sensor_lost_s", control={"sample_period_ms": 5000, "sensor_lost_s": 10})
+    refused("zones[0].target_c", control={"target_lowest_c": 22})
+    refused("zones[0].target_c", zones=[dict(ZONE, target_c=45.01)])
+    refused(
+        "connection.backoff_base_ms", connection={"backoff_cap_ms": 1000, "backoff_base_ms": 1001}
+    )
+    refused("telemetry_bytes", connection={"packet_bytes": 8192})
+    refused("send_bytes", connection={"report_bytes": 2000})
+
+
+def test_zones_are_checked():
+    refused("zones", zones=[])
+    refused("zones", zones={})
+    refused("zones[0]", zones=["thermostat1"])
+    refused("zones[0].name: is missing", zones=[{"sensor": "sht4x"}])
+    refused("zones[0].sensor: is missing", zones=[{"name": "a"}])
+    for name in ("", "1a", "_a", "a-b", "a b", "a*b", "\u00e9", "a" * 65, 5, None):
+        refused("zones[0].name", zones=[dict(ZONE, name=name)])
+    for key, values in (
+        ("present", (0, "yes", None)),
+        ("bus", (-1, 8, "0", None)),
+        ("address", (0, 7, 120, "0x44", True)),
+        ("relay", (-1, 16, "0", True)),
+        ("relay_active_high", (1, None)),
+        ("calibration_c", (-10.1, 10.1, "0", None)),
+        ("target_c", ("21", None, True)),
+    ):
+        for value in values:
+            refused("zones[0].%s" % key, zones=[dict(ZONE, **{key: value})])
+
+
+def test_two_zones_share_neither_name_relay_nor_sensor():
+    other = {"name": "thermostat2", "sensor": "sht4x", "bus": 1}
+    settings_of(zones=[dict(ZONE, relay=0), dict(other, relay=1)])
+    refused("same name", zones=[ZONE, dict(other, name="thermostat1")])
+    refused("same relay", zones=[dict(ZONE, relay=1), dict(other, relay=1)])
+    refused("same sensor", zones=[ZONE, dict(other, bus=0)])
+    settings_of(zones=[ZONE, dict(other, bus=0, present=False)])
+
+
+def test_a_sensor_without_a_driver_is_refused():
+    with raises(ConfigurationError, "zones[0].sensor: must be one of bme280, sht4x"):
+        Settings.from_dict(
+            {"version": 1, "zones": [{"name": "a", "sensor": "dht22"}]}, ("sht4x", "bme280")
+        )
+
+
+def test_texts_are_checked():
+    refused("model", model="Thermostat")
+    refused("model", model=5)
+    refused("log_level: must be one of debug, info, warning, error, off", log_level="loud")
+    refused("connectivity", connectivity=None)
+    refused("root_certificates", root_certificates="ca.der")
+    for name in ("", "../ca.der", "/ca.der", ".ca", "a/b", 5):
+        refused("root_certificates", root_certificates=[name])
+    for name in ("zones", "control", "telemetry", "connection", "supervision", "wifi"):
+        refused(name, **{name: 5})
+        refused(name, **{name: None})
+
+
+def test_secrets_are_in_no_message_and_in_no_repr():
+    settings = settings_of(connection_string=SECRET, wifi={"ssid": "s", "password": SECRET})
+    for thing in (settings, settings.wifi, settings.connection):
+        assert SECRET not in repr(thing) and SECRET not in str(thing)
+    for members in (
+        {"connection_string": SECRET * 50},
+        {"connection_string": [SECRET]},
+        {"wifi": {"password": SECRET * 9}},
+        {"wifi": {"password": {"a": SECRET}}},
+        {"wifi": SECRET},
+        {"control": SECRET},
+        {"control": {"hysteresis_c": SECRET}},
+        {"model": SECRET},
+        {"log_level": SECRET},
+        {"zones": [dict(ZONE, name=SECRET + "-")]},
+    ):
+        with raises(ConfigurationError) as caught:
+            settings_of(**members)
+        assert SECRET not in str(caught.error) and SECRET not in repr(caught.error)
