@@ -9,7 +9,6 @@ async def run(session, clock, alive=None):
     """Drive `session` until it is STOPPED; cancel the task to leave without a farewell.
 
     `alive()` is called every turn, at least every second or two, for whoever supervises this.
-
     What a handler raises comes out here, whichever of the two tasks met it.
     """
     link = reader = None
@@ -18,6 +17,10 @@ async def run(session, clock, alive=None):
             delay_ms = session.step()
             if alive is not None:
                 alive()
+            if reader is not None and reader.done():
+                error, reader = await reader, None
+                if error is not None:
+                    raise error
             current = session.link if session.is_open else None
             if current is not link:
                 # At once: nobody may go on waiting for a socket that is closed
@@ -25,8 +28,6 @@ async def run(session, clock, alive=None):
                     reader.cancel()
                 link = current
                 reader = None if link is None else asyncio.create_task(_read(session, link))
-            elif reader is not None and reader.done() and session.link is link:
-                await reader
             await clock.sleep_ms(delay_ms)
     finally:
         if reader is not None:
@@ -34,6 +35,10 @@ async def run(session, clock, alive=None):
 
 
 async def _read(session, link):
-    while session.link is link:
-        await link.readable()
-        session.step()
+    try:
+        while session.link is link:
+            await link.readable()
+            session.step()
+    except Exception as error:  # noqa: BLE001 - run() raises it
+        return error
+    return None

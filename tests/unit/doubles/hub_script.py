@@ -44,6 +44,7 @@ class FakeHub:
         self.filters = []
         self.suback = None  # list of codes instead of all granted
         self.telemetry = []  # Arrived
+        self.numbers = None  # a set, for long runs: takes telemetry that is a number instead
         self.answers = []  # (topic, body) of command answers
         self.acknowledged = []  # packet ids that the device acknowledged
         self.patches = []  # reported patches
@@ -140,7 +141,9 @@ class FakeHub:
             packet_id = body[0] << 8 | body[1]
             body = body[2:]
             assert packet_id, "packet id 0"
-        if topic.startswith("devices/"):
+        if topic.startswith("devices/") and self.numbers is not None:
+            self.numbers.add(int(body))
+        elif topic.startswith("devices/"):
             self.telemetry.append(Arrived(packet_id, bool(kind & 8), topic, body))
         elif topic.startswith("$iothub/methods/res/"):
             self.answers.append((topic, body))
@@ -180,6 +183,12 @@ class FakeHub:
     def change(self, patch):
         topic = "$iothub/twin/PATCH/properties/desired/?$version=%d" % patch["$version"]
         self.say(publish(topic, json.dumps(patch).encode()))
+
+    def forget(self):
+        """For long runs: drop the records of connections, answers and patches."""
+        del self.connects[:-1]
+        self.answers.clear()
+        self.acknowledged.clear()
 
     def bodies(self):
         return [each.body for each in self.telemetry]
@@ -269,17 +278,29 @@ class Bench:
         self.topic = self.session.telemetry_topic()
 
     def run(self, ms):
-        """Let virtual time pass, stepping as the shell would without a reader."""
+        """Let virtual time pass, stepping as the shell would: when asked, and for data."""
         while ms > 0:
-            delay = max(1, min(self.session.step(), ms))
+            delay = min(self._step(), ms)
             self.clock.advance(delay)
             ms -= delay
+        return self
+
+    def _step(self):
+        pause_ms = self.session.step()
+        link = self.session.link
+        has_data = link is not None and (link.incoming or link.has_ended)
+        return 1 if has_data else max(1, pause_ms)
+
+    def lasting(self):
+        """Keep nothing that grows with the length of a run; telemetry has to be numbers."""
+        self.hub.numbers = set()
+        self.dialer.is_forgetful = True
         return self
 
     def until(self, state, limit_ms=600_000):
         while self.session.state != state:
             assert limit_ms > 0, "the session stays %d" % self.session.state
-            delay = max(1, self.session.step())
+            delay = self._step()
             self.clock.advance(delay)
             limit_ms -= delay
         return self

@@ -15,7 +15,8 @@ class FakeLink:
         self._read = 0
         self.writes = []  # size of each write that was taken
         self.written = bytearray()
-        self.received = 0
+        self.is_forgetful = False  # keeps no record of what is written: for long runs
+        self.traffic = 0  # bytes, both ways together
         self.is_closed = False
         self.has_ended = False  # the peer has closed: an end behind what it sent
         self.calls_until_ready = 0
@@ -38,8 +39,10 @@ class FakeLink:
             return 0
         size = self._portion(size)
         data = bytes(buffer[offset : offset + size])
-        self.writes.append(size)
-        self.written.extend(data)
+        self.traffic += size
+        if not self.is_forgetful:
+            self.writes.append(size)
+            self.written.extend(data)
         if not self.is_deaf:
             self.peer.on_bytes(self, data)
         return size
@@ -56,7 +59,7 @@ class FakeLink:
         if self._read == len(self.incoming):
             self.incoming = bytearray()
             self._read = 0
-        self.received += size
+        self.traffic += size
         return size
 
     def close(self):
@@ -79,13 +82,13 @@ class FakeLink:
         if self.chunk:
             size = min(size, self.chunk)
         if self.cut_after >= 0:
-            size = min(size, self.cut_after - len(self.written) - self.received)
+            size = min(size, self.cut_after - self.traffic)
         return size
 
     def _check(self):
         if self.is_closed:
             raise OSError("the link is closed")
-        if 0 <= self.cut_after <= len(self.written) + self.received:
+        if 0 <= self.cut_after <= self.traffic:
             raise OSError(104, "ECONNRESET")
 
 
@@ -98,12 +101,17 @@ class FakeDialer:
         self.links = []
         self.dialed = []
         self.refuse = ""
+        self.is_forgetful = False
 
     def dial(self, host, port):
         self.dialed.append((host, port))
         if self.refuse:
             raise OSError(self.refuse)
         link = FakeLink(self.peer)
+        link.is_forgetful = self.is_forgetful
+        if self.is_forgetful:
+            self.links.clear()
+            self.dialed.clear()
         self.links.append(link)
         if self.prepare is not None:
             self.prepare(link)

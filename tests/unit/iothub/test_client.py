@@ -1,0 +1,107 @@
+"""The asyncio shell, with time and data that a test hands out."""
+
+import asyncio
+
+from doubles.hub_script import Bench
+from expect import raises
+from iothub.client import run
+from iothub.session import ONLINE, STOPPED
+
+
+async def _turns(count=50):
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def _online(bench):
+    task = asyncio.create_task(run(bench.session, bench.clock))
+    await bench.clock.run_for(500, 20)
+    assert bench.session.state == ONLINE
+    return task
+
+
+def test_data_is_handled_without_time_passing():
+    async def main():
+        bench = Bench()
+        task = await _online(bench)
+        bench.hub.call("x", "7")
+        await _turns()
+        assert bench.hub.answers == [("$iothub/methods/res/200/?$rid=7", b"")]
+        bench.send(b"t")
+        await _turns()
+        assert bench.session.counters.acked == 1
+        task.cancel()
+
+    asyncio.run(main())
+
+
+def test_a_lost_link_is_replaced_and_read_again():
+    async def main():
+        bench = Bench()
+        task = await _online(bench)
+        for cut in range(5):
+            bench.hub.link.end()
+            await _turns()
+            await bench.clock.run_for(20_000, 500)
+            assert bench.session.state == ONLINE
+            bench.hub.call("x", "c%d" % cut)
+            await _turns()
+            assert len(bench.hub.answers) == cut + 1
+        task.cancel()
+
+    asyncio.run(main())
+
+
+def test_it_ends_when_the_session_is_stopped():
+    async def main():
+        bench = Bench()
+        task = await _online(bench)
+        bench.session.stop()
+        await bench.clock.run_for(3000)
+        assert bench.session.state == STOPPED
+        assert task.done()
+        await task
+        assert bench.hub.parted == 1
+
+    asyncio.run(main())
+
+
+def test_cancelling_leaves_no_task_behind():
+    async def main():
+        bench = Bench()
+        task = await _online(bench)
+        task.cancel()
+        with raises(asyncio.CancelledError):
+            await task
+        await _turns()
+        bench.hub.call("x", "7")
+        await _turns()
+        assert bench.hub.answers == []
+
+    asyncio.run(main())
+
+
+def test_what_a_handler_raises_comes_out_of_run():
+    async def main():
+        bench = Bench()
+        task = await _online(bench)
+
+        def fail(name, payload):
+            raise KeyError("a bug")
+
+        bench.handler.on_command = fail
+        bench.hub.call("x", "7")
+        await _turns()
+        await bench.clock.run_for(2000)
+        with raises(KeyError, "a bug"):
+            await task
+        # The supervisor runs it again: the session goes on where it was
+        bench.handler.on_command = lambda name, payload: (200, None)
+        task = asyncio.create_task(run(bench.session, bench.clock))
+        await _turns()
+        bench.hub.call("x", "8")
+        await _turns()
+        assert bench.hub.answers == [("$iothub/methods/res/200/?$rid=8", b"")]
+        task.cancel()
+
+    asyncio.run(main())
