@@ -17,7 +17,7 @@ from host_tools.hub.state import errors
 from host_tools.hub.state.connections import Connections
 from host_tools.hub.state.documents import Json, JsonObject
 from host_tools.hub.state.registry import Registry
-from host_tools.hub.state.store import Change, Store
+from host_tools.hub.state.store import Change, Changes, Store
 
 MAX_QUEUED = 50  # the service's own limit; the next send is refused with 403004
 MAX_MESSAGE_BYTES = 64 * 1024
@@ -81,7 +81,7 @@ class C2d:
             self._queues.setdefault(device_id, []).append(_from_document(document))
             last = max(last, number)
         self._numbers = itertools.count(last + 1)
-        registry.on_delete(self.forget)
+        registry.on_delete(self)
         registry.queue_length = self.count
 
     def send(self, device_id: str, message: Message) -> Message:
@@ -161,10 +161,14 @@ class C2d:
             if self._expire(device_id):
                 self._wake(device_id)
 
-    def forget(self, device_id: str) -> list[Change]:
-        """The device is deleted: the changes that storage still has to make."""
-        queue = self._queues.pop(device_id, [])
+    def stored(self, device_id: str) -> Changes:
+        """The changes that drop from storage what is kept for the device."""
+        queue = self._queues.get(device_id, ())
         return [Change(_KIND, _key(device_id, message), None) for message in queue]
+
+    def forget(self, device_id: str) -> None:
+        """The device is deleted, storage included: drop what is in memory."""
+        self._queues.pop(device_id, None)
 
     def _stamp(self, device_id: str, message: Message) -> None:
         now = self._clock()

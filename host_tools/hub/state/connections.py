@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, cast
 
 from host_tools.hub.state.documents import JsonObject
-from host_tools.hub.state.store import Change, Store
+from host_tools.hub.state.store import Change, Changes, Store
 
-_KIND = "session"
+_SESSION = "session"
+_ACTIVITY = "activity"
 
 
 class Connection(Protocol):
@@ -41,13 +42,10 @@ class Connections:
         self._live: dict[str, Connection] = {}
         self._changed_at: dict[str, float] = {}
         self._active_at: dict[str, float] = {}
+        self._unsaved: set[str] = set()
         self._waiters: dict[str, set[asyncio.Future[None]]] = {}
         self._sessions: dict[str, dict[str, int]] = {}
-        for device_id, filters in store.load(_KIND):
-            assert isinstance(filters, dict)
-            self._sessions[device_id] = {
-                name: qos for name, qos in filters.items() if isinstance(qos, int)
-            }
+        self._load()
 
     def attach(self, device_id: str, connection: Connection, clean_session: bool = False) -> bool:
         """Make `connection` the device's own, closing the one before.
@@ -60,8 +58,8 @@ class Connections:
         if clean_session:
             self.clear_subscriptions(device_id)
         self._live[device_id] = connection
-        self._changed_at[device_id] = self._clock()
         self.touch(device_id)
+        self._state_changed(device_id)
         if former is not None and former is not connection:
             former.close("another connection of the same device took over")
         self._wake(device_id)
@@ -72,14 +70,14 @@ class Connections:
         if self._live.get(device_id) is not connection:
             return False
         del self._live[device_id]
-        self._changed_at[device_id] = self._clock()
+        self._state_changed(device_id)
         return True
 
     def drop(self, device_id: str, reason: str) -> None:
         """Close the device's connection, if there is one: it was disabled or deleted."""
         connection = self._live.pop(device_id, None)
         if connection is not None:
-            self._changed_at[device_id] = self._clock()
+            self._state_changed(device_id)
             connection.close(reason)
 
     def current(self, device_id: str) -> Connection | None:
@@ -99,7 +97,7 @@ class Connections:
         self._active_at[device_id] = self._clock()
 
     def last_activity(self, device_id: str) -> float | None:
-        """Unix seconds, or None for never since the hub started."""
+        """Unix seconds, or None for never. Kept at connecting and disconnecting only."""
         return self._active_at.get(device_id)
 
     def changed_at(self, device_id: str) -> float | None:
@@ -127,8 +125,21 @@ class Connections:
     def clear_subscriptions(self, device_id: str) -> None:
         """End the session (clean session 1)."""
         if device_id in self._sessions:
-            self._store.write([Change(_KIND, device_id, None)])
+            self._store.write([Change(_SESSION, device_id, None)])
             del self._sessions[device_id]
+
+    def sweep(self) -> None:
+        """Keep when devices came and went: nobody waits for it, so it is gathered."""
+        changes: Changes = []
+        for device_id in self._unsaved:
+            times: JsonObject = {
+                "changed_s": self._changed_at[device_id],
+                "active_s": self._active_at.get(device_id),
+            }
+            changes.append(Change(_ACTIVITY, device_id, times))
+        if changes:
+            self._store.write(changes)
+            self._unsaved.clear()
 
     async def changed(self, device_id: str) -> None:
         """Wait until the device connects or subscribes to something."""
@@ -142,19 +153,36 @@ class Connections:
             if not waiters:
                 self._waiters.pop(device_id, None)
 
-    def forget(self, device_id: str) -> list[Change]:
-        """The device is deleted: close it; the changes that storage still has to make."""
-        self.drop(device_id, "the device was deleted")
+    def stored(self, device_id: str) -> Changes:
+        """The changes that drop from storage what is kept for the device."""
+        return [Change(_SESSION, device_id, None), Change(_ACTIVITY, device_id, None)]
+
+    def forget(self, device_id: str) -> None:
+        """The device is deleted, storage included: close it, drop what is in memory."""
+        connection = self._live.pop(device_id, None)
         self._active_at.pop(device_id, None)
         self._changed_at.pop(device_id, None)
-        if self._sessions.pop(device_id, None) is None:
-            return []
-        return [Change(_KIND, device_id, None)]
+        self._sessions.pop(device_id, None)
+        self._unsaved.discard(device_id)
+        if connection is not None:
+            connection.close("the device was deleted")
+
+    def _load(self) -> None:
+        for device_id, filters in self._store.load(_SESSION):
+            self._sessions[device_id] = cast("dict[str, int]", filters)
+        for device_id, times in self._store.load(_ACTIVITY):
+            known = cast("dict[str, float]", times)
+            self._changed_at[device_id] = known["changed_s"]
+            self._active_at[device_id] = known["active_s"]
 
     def _keep(self, device_id: str, filters: dict[str, int]) -> None:
         document: JsonObject = {**filters}
-        self._store.write([Change(_KIND, device_id, document)])
+        self._store.write([Change(_SESSION, device_id, document)])
         self._sessions[device_id] = filters
+
+    def _state_changed(self, device_id: str) -> None:
+        self._changed_at[device_id] = self._clock()
+        self._unsaved.add(device_id)
 
     def _wake(self, device_id: str) -> None:
         for waiter in list(self._waiters.get(device_id, ())):

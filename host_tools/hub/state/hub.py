@@ -54,6 +54,7 @@ class Hub:
 
     def sweep(self) -> None:
         """Let time pass: locks and messages expire, old events go. Call about once a second."""
+        self.connections.sweep()
         self.c2d.sweep()
         self.telemetry.sweep()
 

@@ -7,54 +7,38 @@ Source: Azure IoT Hub developer guide, "Understand the identity registry"; REST 
 from __future__ import annotations
 
 import base64
-import binascii
-import re
-import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from host_tools.hub.state import errors
 from host_tools.hub.state.connections import Connections
-from host_tools.hub.state.documents import (
-    Json,
-    JsonObject,
-    dotnet_ticks,
-    etag_matches,
-    iso_time,
+from host_tools.hub.state.documents import JsonObject, dotnet_ticks, etag_matches, iso_time
+from host_tools.hub.state.identity import (
+    Identity,
+    authentication_view,
+    blank,
+    from_document,
+    merge,
+    parse_device_id,
+    to_document,
 )
 from host_tools.hub.state.store import Change, Changes, Store
 
 MAX_LISTED = 1000  # the service's own page limit
-_DEVICE_ID = re.compile(r"[A-Za-z0-9\-:.+%_#*?!(),=@;$']{1,128}")
-_THUMBPRINT = re.compile(r"[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64}")
-_MIN_KEY_BYTES, _MAX_KEY_BYTES = 16, 64
-_MAX_REASON_CHARS = 128
-_AUTHENTICATION_TYPES = ("sas", "selfSigned", "certificateAuthority", "none")
 _KIND = "device"
 
 # Named here, for within the class `list` is a method.
 Identities: TypeAlias = list[JsonObject]
 
 
-@dataclass(frozen=True)
-class Identity:
-    """A device as stored. Keys are base64 text, "" where the device has none."""
+class DevicePart(Protocol):
+    """A part of the state that keeps something for each device."""
 
-    device_id: str
-    generation_id: str
-    etag: str
-    status: str
-    status_reason: str | None
-    status_updated_s: float | None
-    authentication_type: str
-    primary_key: str = field(repr=False)
-    secondary_key: str = field(repr=False)
-    primary_thumbprint: str | None
-    secondary_thumbprint: str | None
-    iot_edge: bool
-    device_scope: str | None
-    parent_scopes: tuple[str, ...]
+    def stored(self, device_id: str) -> Changes:
+        """The changes that drop from storage what is kept for the device."""
+
+    def forget(self, device_id: str) -> None:
+        """The device is deleted, storage included: drop what is in memory."""
 
 
 class Registry:
@@ -65,11 +49,11 @@ class Registry:
         self._clock = clock
         self._connections = connections
         self._devices: dict[str, Identity] = {}
-        self._forgetters: list[Callable[[str], Changes]] = [connections.forget]
+        self._parts: list[DevicePart] = [connections]
         self._last_generation = 0
         self.queue_length: Callable[[str], int] = lambda device_id: 0
         for device_id, document in store.load(_KIND):
-            self._devices[device_id] = _from_document(document)
+            self._devices[device_id] = from_document(document)
 
     def create(self, identity: JsonObject) -> JsonObject:
         """Register a device; absent keys are generated. Returns: the whole identity.
@@ -80,23 +64,7 @@ class Registry:
         if device_id in self._devices:
             raise errors.device_exists(device_id)
         now = self._clock()
-        blank = Identity(
-            device_id=device_id,
-            generation_id=self._fresh_generation(now),
-            etag="",
-            status="enabled",
-            status_reason=None,
-            status_updated_s=None,
-            authentication_type="sas",
-            primary_key="",
-            secondary_key="",
-            primary_thumbprint=None,
-            secondary_thumbprint=None,
-            iot_edge=False,
-            device_scope=None,
-            parent_scopes=(),
-        )
-        self._keep(_merge(blank, identity, now))
+        self._keep(merge(blank(device_id, self._fresh_generation(now)), identity, now))
         return self.get(device_id)
 
     def update(self, device_id: str, identity: JsonObject, if_match: str | None) -> JsonObject:
@@ -109,7 +77,7 @@ class Registry:
             raise errors.argument_invalid("deviceId differs from the one in the path.")
         if not etag_matches(if_match, former.etag):
             raise errors.precondition_failed("The identity has another etag.")
-        updated = _merge(former, identity, self._clock())
+        updated = merge(former, identity, self._clock())
         self._keep(updated)
         if updated.status == "disabled":
             self._connections.drop(device_id, "the device was disabled")
@@ -130,7 +98,7 @@ class Registry:
             "statusUpdatedTime": iso_time(identity.status_updated_s),
             "lastActivityTime": iso_time(self._connections.last_activity(device_id)),
             "cloudToDeviceMessageCount": self.queue_length(device_id),
-            "authentication": _authentication_view(identity),
+            "authentication": authentication_view(identity),
             "capabilities": {"iotEdge": identity.iot_edge},
             "deviceScope": identity.device_scope,
             "parentScopes": list(identity.parent_scopes),
@@ -145,10 +113,12 @@ class Registry:
         if not etag_matches(if_match, identity.etag):
             raise errors.precondition_failed("The identity has another etag.")
         changes = [Change(_KIND, device_id, None)]
-        for forget in self._forgetters:
-            changes += forget(device_id)
+        for part in self._parts:
+            changes += part.stored(device_id)
         self._store.write(changes)
         del self._devices[device_id]
+        for part in self._parts:
+            part.forget(device_id)
 
     def list(self, top: int = MAX_LISTED) -> Identities:
         """Up to `top` identities. Raises: HubError 400004 unless 1 ≤ top ≤ 1000."""
@@ -198,9 +168,9 @@ class Registry:
             "disabledDeviceCount": len(self._devices) - enabled,
         }
 
-    def on_delete(self, forget: Callable[[str], Changes]) -> None:
-        """`forget(id)` drops what another part holds, and names what storage must drop."""
-        self._forgetters.append(forget)
+    def on_delete(self, part: DevicePart) -> None:
+        """`part` keeps something for devices, which goes when they are deleted."""
+        self._parts.append(part)
 
     def _find(self, device_id: str) -> Identity:
         identity = self._devices.get(device_id)
@@ -209,165 +179,9 @@ class Registry:
         return identity
 
     def _keep(self, identity: Identity) -> None:
-        self._store.write([Change(_KIND, identity.device_id, _to_document(identity))])
+        self._store.write([Change(_KIND, identity.device_id, to_document(identity))])
         self._devices[identity.device_id] = identity
 
     def _fresh_generation(self, now: float) -> str:
         self._last_generation = max(self._last_generation + 1, dotnet_ticks(now))
         return str(self._last_generation)
-
-
-def parse_device_id(value: Json) -> str:
-    """Raises: HubError 400004 for what cannot be a device id."""
-    if not isinstance(value, str) or not _DEVICE_ID.fullmatch(value):
-        raise errors.argument_invalid(
-            "A device id has 1 to 128 of the ASCII letters, digits and - : . + % _ # * ? ! "
-            "( ) , = @ ; $ '."
-        )
-    return value
-
-
-def _merge(former: Identity, document: JsonObject, now: float) -> Identity:
-    authentication = _object(document.get("authentication"), "authentication")
-    kind = authentication.get("type") or former.authentication_type
-    if kind not in _AUTHENTICATION_TYPES:
-        raise errors.argument_invalid(
-            "authentication.type is not one of {}.".format(", ".join(_AUTHENTICATION_TYPES))
-        )
-    keys = _object(authentication.get("symmetricKey"), "symmetricKey")
-    prints = _object(authentication.get("x509Thumbprint"), "x509Thumbprint")
-    capabilities = _object(document.get("capabilities"), "capabilities")
-    edge = capabilities.get("iotEdge")
-    if edge is not None and not isinstance(edge, bool):
-        raise errors.argument_invalid("capabilities.iotEdge is not true or false.")
-    status = _parse_status(document.get("status"), former.status)
-    has_keys = kind == "sas"
-    has_prints = kind == "selfSigned"
-    primary_print = _parse_thumbprint(prints.get("primaryThumbprint"))
-    secondary_print = _parse_thumbprint(prints.get("secondaryThumbprint"))
-    if has_prints and not (
-        primary_print
-        or secondary_print
-        or former.primary_thumbprint
-        or former.secondary_thumbprint
-    ):
-        raise errors.argument_invalid("A selfSigned device needs a thumbprint.")
-    return Identity(
-        device_id=former.device_id,
-        generation_id=former.generation_id,
-        etag=_fresh_etag(former.etag),
-        status=status,
-        status_reason=_parse_reason(document.get("statusReason"), former.status_reason),
-        status_updated_s=now if status != former.status else former.status_updated_s,
-        authentication_type=str(kind),
-        primary_key=_parse_key(keys.get("primaryKey"), former.primary_key) if has_keys else "",
-        secondary_key=(
-            _parse_key(keys.get("secondaryKey"), former.secondary_key) if has_keys else ""
-        ),
-        primary_thumbprint=(primary_print or former.primary_thumbprint) if has_prints else None,
-        secondary_thumbprint=(
-            (secondary_print or former.secondary_thumbprint) if has_prints else None
-        ),
-        iot_edge=former.iot_edge if edge is None else edge,
-        device_scope=_parse_scope(document.get("deviceScope"), former.device_scope),
-        parent_scopes=_parse_scopes(document.get("parentScopes"), former.parent_scopes),
-    )
-
-
-def _object(value: Json, name: str) -> JsonObject:
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise errors.argument_invalid(f"{name} is not an object.")
-    return value
-
-
-def _parse_status(value: Json, former: str) -> str:
-    if value is None:
-        return former
-    if value not in ("enabled", "disabled"):
-        raise errors.argument_invalid("status is neither enabled nor disabled.")
-    return str(value)
-
-
-def _parse_reason(value: Json, former: str | None) -> str | None:
-    if value is None:
-        return former
-    if not isinstance(value, str) or len(value) > _MAX_REASON_CHARS:
-        raise errors.argument_invalid("statusReason is not a text of up to 128 characters.")
-    return value
-
-
-def _parse_key(value: Json, former: str) -> str:
-    if value is None or value == "":
-        return former or base64.b64encode(secrets.token_bytes(32)).decode("ascii")
-    try:
-        if not isinstance(value, str):
-            raise ValueError
-        key = base64.b64decode(value, validate=True)
-        if not _MIN_KEY_BYTES <= len(key) <= _MAX_KEY_BYTES:
-            raise ValueError
-    except (binascii.Error, ValueError):
-        raise errors.argument_invalid("A key is base64 of 16 to 64 bytes.") from None
-    return value
-
-
-def _parse_thumbprint(value: Json) -> str | None:
-    if value is None or value == "":
-        return None
-    if not isinstance(value, str) or not _THUMBPRINT.fullmatch(value):
-        raise errors.argument_invalid("A thumbprint is 40 or 64 hexadecimal digits.")
-    return value.upper()
-
-
-def _parse_scope(value: Json, former: str | None) -> str | None:
-    if value is None:
-        return former
-    if not isinstance(value, str):
-        raise errors.argument_invalid("deviceScope is not a text.")
-    return value
-
-
-def _parse_scopes(value: Json, former: tuple[str, ...]) -> tuple[str, ...]:
-    if value is None:
-        return former
-    if not isinstance(value, list):
-        raise errors.argument_invalid("parentScopes is not a list of texts.")
-    scopes = tuple(each for each in value if isinstance(each, str))
-    if len(scopes) != len(value):
-        raise errors.argument_invalid("parentScopes is not a list of texts.")
-    return scopes
-
-
-def _fresh_etag(former: str) -> str:
-    while True:
-        number = str(secrets.randbelow(900_000_000) + 100_000_000)
-        etag = base64.b64encode(number.encode("ascii")).decode("ascii")
-        if etag != former:
-            return etag
-
-
-def _authentication_view(identity: Identity) -> JsonObject:
-    return {
-        "symmetricKey": {
-            "primaryKey": identity.primary_key or None,
-            "secondaryKey": identity.secondary_key or None,
-        },
-        "x509Thumbprint": {
-            "primaryThumbprint": identity.primary_thumbprint,
-            "secondaryThumbprint": identity.secondary_thumbprint,
-        },
-        "type": identity.authentication_type,
-    }
-
-
-def _to_document(identity: Identity) -> JsonObject:
-    return {**vars(identity), "parent_scopes": list(identity.parent_scopes)}
-
-
-def _from_document(document: Json) -> Identity:
-    assert isinstance(document, dict)
-    fields = dict(document)
-    scopes = fields.pop("parent_scopes")
-    assert isinstance(scopes, list)
-    return Identity(**fields, parent_scopes=tuple(map(str, scopes)))  # type: ignore[arg-type]

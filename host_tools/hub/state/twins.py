@@ -8,20 +8,27 @@ Source: Azure IoT Hub developer guide, "Understand and use device twins in IoT H
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from host_tools.hub.state import digital_twins
 from host_tools.hub.state.connections import Connections
+from host_tools.hub.state.digital_twin_patch import desired_patch
+from host_tools.hub.state.digital_twin_view import digital_twin_view
 from host_tools.hub.state.documents import (
     Json,
     JsonObject,
-    counter_etag,
     etag_matches,
     iso_time,
 )
 from host_tools.hub.state.errors import argument_invalid, precondition_failed
 from host_tools.hub.state.registry import Registry
-from host_tools.hub.state.store import Change, Store
+from host_tools.hub.state.store import Change, Changes, Store
+from host_tools.hub.state.twin_document import (
+    FRESH,
+    Twin,
+    from_document,
+    parse_service_patch,
+    to_document,
+)
 from host_tools.hub.state.twin_rules import (
     MAX_PROPERTIES_BYTES,
     MAX_TAGS_BYTES,
@@ -32,22 +39,6 @@ from host_tools.hub.state.twin_section import Section, merged_tags
 
 MAX_MODEL_ID_CHARS = 128  # DTDL's limit for the id of an interface
 _KIND = "twin"
-
-
-@dataclass(frozen=True)
-class Twin:
-    """A twin as stored; never changed in place."""
-
-    tags: JsonObject
-    desired: Section
-    reported: Section
-    version: int
-    etag_counter: int
-    model_id: str
-
-    @property
-    def etag(self) -> str:
-        return counter_etag(self.etag_counter)
 
 
 class Twins:
@@ -64,8 +55,8 @@ class Twins:
         self._clock = clock
         self._registry = registry
         self._connections = connections
-        self._twins = {key: _from_document(document) for key, document in store.load(_KIND)}
-        registry.on_delete(self.forget)
+        self._twins = {key: from_document(document) for key, document in store.load(_KIND)}
+        registry.on_delete(self)
 
     def get(self, device_id: str) -> JsonObject:
         """The twin as the service sees it, with $metadata. Raises: HubError 404001."""
@@ -117,7 +108,7 @@ class Twins:
         connection. Returns: the whole twin. Raises: HubError 400004, 404001, 412001.
         """
         twin = self._find(device_id)
-        tags, desired = _parse_service_patch(patch)
+        tags, desired = parse_service_patch(patch)
         if not etag_matches(if_match, twin.etag):
             raise precondition_failed("The twin has another etag.")
         if replace:
@@ -156,7 +147,7 @@ class Twins:
     def digital_twin(self, device_id: str) -> tuple[JsonObject, str]:
         """The Plug and Play view and its etag. Raises: HubError 404001."""
         twin = self._find(device_id)
-        document = digital_twins.view(device_id, twin.model_id, twin.desired, twin.reported)
+        document = digital_twin_view(device_id, twin.model_id, twin.desired, twin.reported)
         return document, twin.etag
 
     def patch_digital_twin(
@@ -165,15 +156,17 @@ class Twins:
         """Apply a JSON Patch to writable properties. Returns: the new etag.
         Raises: HubError 400505, 400004, 404001, 412001."""
         twin = self._find(device_id)
-        patch = digital_twins.desired_patch(operations, twin.desired.data, twin.reported.data)
+        patch = desired_patch(operations, twin.desired.data, twin.reported.data)
         self.update_desired(device_id, {"properties": {"desired": patch}}, if_match)
         return self._find(device_id).etag
 
-    def forget(self, device_id: str) -> list[Change]:
-        """The device is deleted: the changes that storage still has to make."""
-        if self._twins.pop(device_id, None) is None:
-            return []
+    def stored(self, device_id: str) -> Changes:
+        """The changes that drop from storage what is kept for the device."""
         return [Change(_KIND, device_id, None)]
+
+    def forget(self, device_id: str) -> None:
+        """The device is deleted, storage included: drop what is in memory."""
+        self._twins.pop(device_id, None)
 
     def _merge(
         self, device_id: str, twin: Twin, tags: JsonObject | None, patch: JsonObject | None
@@ -213,65 +206,11 @@ class Twins:
 
     def _find(self, device_id: str) -> Twin:
         self._registry.require(device_id)
-        return self._twins.get(device_id) or _FRESH
+        return self._twins.get(device_id) or FRESH
 
     def _keep(self, device_id: str, twin: Twin) -> None:
-        self._store.write([Change(_KIND, device_id, _to_document(twin))])
+        self._store.write([Change(_KIND, device_id, to_document(twin))])
         self._twins[device_id] = twin
 
     def _now(self) -> str:
         return iso_time(self._clock())
-
-
-_FRESH = Twin({}, Section.fresh(), Section.fresh(), version=1, etag_counter=1, model_id="")
-
-
-def _parse_service_patch(patch: Json) -> tuple[JsonObject | None, JsonObject | None]:
-    """Tags and desired of a service's write, checked; None where absent.
-
-    `$version` and `$metadata` are dropped: services send back what they read.
-    """
-    if not isinstance(patch, dict):
-        raise argument_invalid("A twin is an object.")
-    tags = _section(patch, "tags")
-    desired = _section(_section(patch, "properties") or {}, "desired")
-    if desired is not None:
-        desired = {k: v for k, v in desired.items() if k not in ("$version", "$metadata")}
-        check_values(desired, "desired")
-    if tags is not None:
-        check_values(tags, "tags")
-    return tags, desired
-
-
-def _section(document: JsonObject, name: str) -> JsonObject | None:
-    value = document.get(name)
-    if value is not None and not isinstance(value, dict):
-        raise argument_invalid(f"{name} is not an object.")
-    return value
-
-
-def _to_document(twin: Twin) -> JsonObject:
-    return {
-        "tags": twin.tags,
-        "desired": twin.desired.to_document(),
-        "reported": twin.reported.to_document(),
-        "version": twin.version,
-        "etag_counter": twin.etag_counter,
-        "model_id": twin.model_id,
-    }
-
-
-def _from_document(document: Json) -> Twin:
-    assert isinstance(document, dict)
-    tags, version, counter = document["tags"], document["version"], document["etag_counter"]
-    assert isinstance(tags, dict)
-    assert isinstance(version, int)
-    assert isinstance(counter, int)
-    return Twin(
-        tags,
-        Section.from_document(document["desired"]),
-        Section.from_document(document["reported"]),
-        version,
-        counter,
-        str(document["model_id"]),
-    )

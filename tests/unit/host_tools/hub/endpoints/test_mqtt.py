@@ -616,6 +616,36 @@ async def test_who_does_not_read_is_closed_and_others_go_on(place):
 
 
 @scenario
+async def test_who_asks_and_does_not_read_is_closed(place, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    monkeypatch.setattr(mqtt_link, "DRAIN_S", 0.3)
+    place.hub.twins.update_desired(
+        "dev1", {"properties": {"desired": {f"k{n}": "x" * 4000 for n in range(7)}}}
+    )
+    dev1 = await place.device()
+    await dev1.subscribe((TWIN_ANSWERS, 0))
+    dev1.writer.transport.pause_reading()
+    dev1.send(client.publish("$iothub/twin/GET/?$rid=1") * 5000)
+    await until(lambda: not place.hub.connections.is_connected("dev1"))
+    await until(lambda: caplog.text.count("does not read what it is sent") == 1)
+
+
+@scenario
+async def test_a_disk_that_fails_under_a_message_ends_the_connection(place, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    dev1 = await place.device()
+    await dev1.subscribe((DEVICEBOUND, 1))
+
+    def fail(device_id):
+        raise StorageError("the state file x cannot be used; check the disk")
+
+    monkeypatch.setattr(place.hub.c2d, "next", fail)
+    place.hub.c2d.send("dev1", Message(b"m"))
+    assert await dev1.is_closed()
+    await until(lambda: "check the disk" in caplog.text)
+
+
+@scenario
 async def test_a_flood_leaves_the_others_their_turn(place, monkeypatch):
     flood = await place.device()
     asked = 0

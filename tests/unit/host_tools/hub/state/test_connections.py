@@ -60,6 +60,25 @@ def test_state_and_activity_are_told():
     assert hub.twins.get("d1")["lastActivityTime"] == "2023-11-14T22:14:20.000000Z"
 
 
+def test_when_a_device_was_last_there_outlives_the_process(tmp_path):
+    hub = make_hub("d1", path=tmp_path / "state")
+    connection = FakeConnection()
+    hub.connections.attach("d1", connection)
+    hub.clock.now_s += 60
+    hub.connections.touch("d1")
+    hub.connections.detach("d1", connection)
+    hub.sweep()
+    before = hub.registry.get("d1")
+    assert before["connectionStateUpdatedTime"] == "2023-11-14T22:14:20.000000Z"
+    hub.storage.close()
+    hub = make_hub(path=tmp_path / "state")
+    assert hub.registry.get("d1") == before
+    hub.connections.attach("d1", connection)
+    hub.registry.delete("d1")
+    hub.sweep()
+    assert list(hub.storage.load("activity")) == []
+
+
 def test_waiting_for_a_change_leaves_nothing_behind():
     hub = make_hub("d1")
 

@@ -124,6 +124,13 @@ def test_policies_are_kept_and_can_be_added(tmp_path):
     assert texts == [hub.policies.connection_string(name, "h:1") for name in ("service", "both")]
 
 
+def test_a_devices_connection_string():
+    hub = make_hub("d1")
+    key = hub.registry.key_texts("d1")[0]
+    expected = "HostName=hub.example.net;DeviceId=d1;SharedAccessKey=" + key
+    assert hub.device_connection_string("d1") == expected
+
+
 def test_no_secret_shows():
     hub = make_hub()
     policy = hub.policies.get("iothubowner")

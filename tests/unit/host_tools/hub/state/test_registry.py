@@ -6,6 +6,7 @@ from expect import raises
 
 from host_tools.hub.state.c2d import Message
 from host_tools.hub.state.errors import HubError
+from host_tools.hub.storage import StorageError
 
 KEY = base64.b64encode(b"k" * 32).decode()
 
@@ -126,6 +127,22 @@ def test_a_deleted_device_leaves_nothing_for_its_successor(tmp_path):
         assert hub.c2d.count("d1") == 0
         assert hub.connections.subscriptions("d1") == {}
         assert hub.twins.device_view("d1")["reported"] == {"$version": 1}
+
+
+def test_a_deletion_that_cannot_be_kept_changes_nothing():
+    hub = make_hub("d1")
+    hub.twins.update_reported("d1", {"a": 1})
+    hub.c2d.send("d1", Message(b"x"))
+
+    def fail(changes):
+        raise StorageError("full")
+
+    real, hub.storage.write = hub.storage.write, fail
+    with raises(StorageError):
+        hub.registry.delete("d1")
+    hub.storage.write = real
+    assert hub.twins.device_view("d1")["reported"]["a"] == 1
+    assert hub.c2d.count("d1") == 1
 
 
 def test_generation_ids_rise_within_one_clock_tick():

@@ -1,9 +1,7 @@
-"""Plug and Play's view of a twin, and its JSON Patch turned into desired properties.
+"""A JSON Patch on a digital twin, turned into desired properties.
 
-Pure functions over the sections of a twin. Without the model, a component is recognised by its
-marker `__t: "c"`, and a writable property by a desired value or an acknowledgement.
-Source: Azure IoT documentation, "Manage IoT Plug and Play digital twins" and "IoT Plug and Play
-conventions"; RFC 6901 (paths), RFC 6902 (patches).
+Source: Azure IoT documentation, "Manage IoT Plug and Play digital twins"; RFC 6901 (paths),
+RFC 6902 (patches).
 """
 
 from __future__ import annotations
@@ -12,25 +10,13 @@ import copy
 import re
 from typing import NamedTuple
 
+from host_tools.hub.state.digital_twin_view import MARKER, is_component
 from host_tools.hub.state.documents import Json, JsonObject
 from host_tools.hub.state.errors import HubError, argument_invalid, digital_twin_patch_invalid
-from host_tools.hub.state.twin_section import LAST_UPDATED, LAST_UPDATED_VERSION, Section
 
 MAX_OPERATIONS = 1000  # far more than a model has properties; bounds the work of one call
 MAX_PATH_DEPTH = 5  # DTDL's own depth of nested schemas
 _NAME = re.compile(r"[A-Za-z](?:[A-Za-z0-9_]{0,62}[A-Za-z0-9])?")
-_MARKER = "__t"
-_ACK_NAMES = {"value", "ac", "av", "ad"}
-
-
-def view(device_id: str, model_id: str, desired: Section, reported: Section) -> JsonObject:
-    """The digital twin: properties and components at the top, `$metadata` beside them."""
-    components = _component_names(desired.data) | _component_names(reported.data)
-    document, metadata = _describe(desired, reported, components)
-    for name in sorted(components):
-        body, marks = _describe(_sub(desired, name), _sub(reported, name), {_MARKER})
-        document[name] = {**body, "$metadata": marks}
-    return {"$dtId": device_id, **document, "$metadata": {"$model": model_id, **metadata}}
 
 
 def desired_patch(operations: Json, desired: JsonObject, reported: JsonObject) -> JsonObject:
@@ -81,7 +67,7 @@ class _Editor:
         for name in self._components:
             body = patch.get(name)
             if isinstance(body, dict):
-                body[_MARKER] = "c"
+                body[MARKER] = "c"
         return patch
 
     def _root_value(self, name: str, operation: _Operation) -> Json:
@@ -92,7 +78,7 @@ class _Editor:
             if self._is_known(name) and not self._is_component(name):
                 raise _not_conformant(name)
             self._components.add(name)
-            return {_MARKER: "c", **_component_value(name, value)}
+            return {MARKER: "c", **_component_value(name, value)}
         if self._is_component(name):
             raise _refused((name,), "a component's value has to contain $metadata")
         return _property_value(operation)
@@ -102,7 +88,7 @@ class _Editor:
         name = path[0]
         if self._is_component(name) or not self._is_known(name):
             self._components.add(name)
-            self._after.setdefault(name, {_MARKER: "c"})
+            self._after.setdefault(name, {MARKER: "c"})
         elif not isinstance(self._after.get(name), dict):
             raise _not_conformant(name)
         node: Json = self._after
@@ -117,64 +103,6 @@ class _Editor:
 
     def _is_component(self, name: str) -> bool:
         return is_component(self._after.get(name)) or is_component(self._reported.get(name))
-
-
-def is_component(value: Json) -> bool:
-    return isinstance(value, dict) and value.get(_MARKER) == "c"
-
-
-def _component_names(section: JsonObject) -> set[str]:
-    return {name for name, value in section.items() if is_component(value)}
-
-
-def _sub(section: Section, name: str) -> Section:
-    data, metadata = section.data.get(name), section.metadata.get(name)
-    return Section(
-        data if isinstance(data, dict) else {},
-        metadata if isinstance(metadata, dict) else {},
-        section.version,
-    )
-
-
-def _describe(
-    desired: Section, reported: Section, without: set[str]
-) -> tuple[JsonObject, JsonObject]:
-    """Values and metadata of the properties of one level."""
-    values: JsonObject = {}
-    metadata: JsonObject = {}
-    for name in sorted((desired.data.keys() | reported.data.keys()) - without):
-        metadata[name] = _describe_property(name, desired, reported)
-        if name in reported.data:
-            values[name] = _acked_value(reported.data[name])
-    return values, metadata
-
-
-def _describe_property(name: str, desired: Section, reported: Section) -> JsonObject:
-    described: JsonObject = {}
-    if name in desired.data:
-        described["desiredValue"] = desired.data[name]
-        described["desiredVersion"] = _mark(desired, name, LAST_UPDATED_VERSION)
-    report = reported.data.get(name)
-    if isinstance(report, dict) and _is_ack(report):
-        for short, long in (("av", "ackVersion"), ("ac", "ackCode"), ("ad", "ackDescription")):
-            if short in report:
-                described[long] = report[short]
-    source = reported if name in reported.data else desired
-    described["lastUpdateTime"] = _mark(source, name, LAST_UPDATED)
-    return described
-
-
-def _mark(section: Section, name: str, mark: str) -> Json:
-    marks = section.metadata.get(name)
-    return marks.get(mark) if isinstance(marks, dict) else None
-
-
-def _is_ack(value: JsonObject) -> bool:
-    return "value" in value and "ac" in value and value.keys() <= _ACK_NAMES
-
-
-def _acked_value(report: Json) -> Json:
-    return report["value"] if isinstance(report, dict) and _is_ack(report) else report
 
 
 def _parse_operations(operations: Json) -> list[_Operation]:
@@ -211,7 +139,7 @@ def _property_value(operation: _Operation) -> Json:
 def _component_value(name: str, value: JsonObject) -> JsonObject:
     if not isinstance(value["$metadata"], dict):
         raise _refused((name,), "$metadata is not an object")
-    return {key: each for key, each in value.items() if key not in ("$metadata", _MARKER)}
+    return {key: each for key, each in value.items() if key not in ("$metadata", MARKER)}
 
 
 def _at(document: JsonObject, path: tuple[str, ...]) -> Json:
