@@ -144,13 +144,8 @@ class _Launch:
         )
         try:
             await device.start()
-            await asyncio.wait_for(device.wait_online(), ONLINE_S)
+            await _wait_online(device, device_id)
             yield
-        except asyncio.TimeoutError:
-            raise ServerError(
-                f"the thermostat {device_id} was not online within {ONLINE_S} s; "
-                "try again, or look at its log with `make run`"
-            ) from None
         finally:
             await device.stop()
 
@@ -176,6 +171,17 @@ class _Launch:
             server.hub.registry.delete(device_id)
         server.ensure_device(device_id)
         return device_id
+
+
+async def _wait_online(device: Device, device_id: str) -> None:
+    """Raises: ServerError."""
+    try:
+        await asyncio.wait_for(device.wait_online(), ONLINE_S)
+    except asyncio.TimeoutError:
+        raise ServerError(
+            f"the thermostat {device_id} was not online within {ONLINE_S} s; "
+            "try again, or look at its log with `make run`"
+        ) from None
 
 
 @contextlib.asynccontextmanager

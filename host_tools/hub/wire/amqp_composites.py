@@ -46,7 +46,7 @@ Names = Annotated[tuple[str, ...], Wire(Symbol, many=True)]
 Binary = Annotated[bytes, Wire(bytes)]
 Instant = Annotated[int, Wire(Timestamp)]
 Map = Annotated[dict[object, object], Wire(dict)]
-Any = Annotated[object, Wire(object)]  # composites inside are composed too
+Anything = Annotated[object, Wire(object)]  # composites inside are composed too
 
 _Self = TypeVar("_Self", bound="Composite")
 _BY_DESCRIPTOR: dict[object, type[Composite]] = {}

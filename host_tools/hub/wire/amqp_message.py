@@ -12,7 +12,7 @@ from typing import ClassVar, TypeVar
 from host_tools.hub.wire.amqp_composites import (
     U8,
     U32,
-    Any,
+    Anything,
     Binary,
     Composite,
     Flag,
@@ -43,12 +43,12 @@ class Properties(Composite):
 
     CODE: ClassVar[int] = 0x73
     NAME: ClassVar[str] = "amqp:properties:list"
-    message_id: Any = None
+    message_id: Anything = None
     user_id: Binary | None = None
-    to: Any = None
+    to: Anything = None
     subject: Text | None = None
-    reply_to: Any = None
-    correlation_id: Any = None
+    reply_to: Anything = None
+    correlation_id: Anything = None
     content_type: Name | None = None
     content_encoding: Name | None = None
     absolute_expiry_time: Instant | None = None

@@ -14,7 +14,7 @@ from host_tools.hub.wire.amqp_composites import (
     U16,
     U32,
     U64,
-    Any,
+    Anything,
     Binary,
     Composite,
     Flag,
@@ -81,8 +81,8 @@ class Attach(Composite):
     role: Flag
     snd_settle_mode: U8 = MIXED
     rcv_settle_mode: U8 = FIRST
-    source: Any = None
-    target: Any = None
+    source: Anything = None
+    target: Anything = None
     unsettled: Map | None = None
     incomplete_unsettled: Flag = False
     initial_delivery_count: U32 | None = None
@@ -122,7 +122,7 @@ class Transfer(Composite):
     settled: Flag | None = None
     more: Flag = False
     rcv_settle_mode: U8 | None = None
-    state: Any = None
+    state: Anything = None
     resume: Flag = False
     aborted: Flag = False
     batchable: Flag = False
@@ -136,7 +136,7 @@ class Disposition(Composite):
     first: U32
     last: U32 | None = None
     settled: Flag = False
-    state: Any = None
+    state: Anything = None
     batchable: Flag = False
 
 
@@ -146,21 +146,21 @@ class Detach(Composite):
     NAME: ClassVar[str] = "amqp:detach:list"
     handle: U32
     closed: Flag = False
-    error: Any = None
+    error: Anything = None
 
 
 @dataclass
 class End(Composite):
     CODE: ClassVar[int] = 0x17
     NAME: ClassVar[str] = "amqp:end:list"
-    error: Any = None
+    error: Anything = None
 
 
 @dataclass
 class Close(Composite):
     CODE: ClassVar[int] = 0x18
     NAME: ClassVar[str] = "amqp:close:list"
-    error: Any = None
+    error: Anything = None
 
 
 @dataclass
@@ -181,7 +181,7 @@ class Accepted(Composite):
 class Rejected(Composite):
     CODE: ClassVar[int] = 0x25
     NAME: ClassVar[str] = "amqp:rejected:list"
-    error: Any = None
+    error: Anything = None
 
 
 @dataclass
@@ -203,7 +203,7 @@ class Modified(Composite):
 class Source(Composite):
     CODE: ClassVar[int] = 0x28
     NAME: ClassVar[str] = "amqp:source:list"
-    address: Any = None
+    address: Anything = None
     durable: U32 = 0
     expiry_policy: Name = "session-end"
     timeout: U32 = 0
@@ -211,7 +211,7 @@ class Source(Composite):
     dynamic_node_properties: Map | None = None
     distribution_mode: Name | None = None
     filter: Map | None = None
-    default_outcome: Any = None
+    default_outcome: Anything = None
     outcomes: Names = ()
     capabilities: Names = ()
 
@@ -220,7 +220,7 @@ class Source(Composite):
 class Target(Composite):
     CODE: ClassVar[int] = 0x29
     NAME: ClassVar[str] = "amqp:target:list"
-    address: Any = None
+    address: Anything = None
     durable: U32 = 0
     expiry_policy: Name = "session-end"
     timeout: U32 = 0
