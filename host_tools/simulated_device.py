@@ -49,7 +49,7 @@ def parts() -> Parts:
         found = Path(on_path) if on_path else found
     compiled = ROOT / "build" / "mpy"
     return Parts(
-        found,
+        found.absolute(),
         compile_tree(ROOT / "firmware", compiled / "firmware"),
         compile_tree(ROOT / "boards" / "UNIX", compiled / "UNIX"),
         compile_tree(ROOT / "build" / "lib", compiled / "lib"),

@@ -19,6 +19,7 @@ Elsewhere `stop()` has to be reached.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import signal
@@ -39,6 +40,9 @@ GRACE_S = 5.0
 MAX_LINE_BYTES = 16384
 _CHUNK_BYTES = 4096
 _PR_SET_PDEATHSIG = 1
+_HOUSE = "simulated.house_process"
+# The ends of the cable between firmware and house; see boards/UNIX/simulated/cable.py
+_PIPES = ("house.request", "house.answer")
 # What would make an embedded or scripted interpreter load another environment's modules.
 _FOREIGN = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "MICROPYPATH")
 
@@ -57,12 +61,23 @@ class Parts:
     library: Path
     heap_size: str = "256k"
 
+    def house_command(self, folder: Path) -> list[str]:
+        return [str(self.interpreter), "-X", "heapsize=1m", "-m", _HOUSE, str(folder)]
+
     def command(self) -> list[str]:
-        start = str(self.board / "start.py")
+        start = self._shown(self.board / "start.py")
         return [str(self.interpreter), "-X", f"heapsize={self.heap_size}", start]
 
+    def working_folder(self) -> Path:
+        """Paths are relative to it: the firmware keeps one for each module in its heap."""
+        return self.firmware.parent.resolve()
+
     def search_path(self) -> str:
-        return ":".join([str(self.firmware), str(self.board), str(self.library), ".frozen"])
+        folders = (self.firmware, self.board, self.library)
+        return ":".join([*map(self._shown, folders), ".frozen"])
+
+    def _shown(self, path: Path) -> str:
+        return os.path.relpath(path.resolve(), self.working_folder())
 
 
 class Thermostat:
@@ -81,11 +96,13 @@ class Thermostat:
         max_resets_per_minute: int = MAX_RESETS_PER_MINUTE,
     ) -> None:
         self._parts = parts
-        self._data = data
+        self._data = data.resolve()
         self._environment = dict(environment or {})
         self._on_line = on_line
         self._reset_times: deque[float] = deque(maxlen=max_resets_per_minute)
         self._process: asyncio.subprocess.Process | None = None
+        self._house: asyncio.subprocess.Process | None = None
+        self._house_lines: asyncio.Task[None] | None = None
         self._life: asyncio.Task[int] | None = None
         self._stopping = False
         self.resets = 0
@@ -105,7 +122,15 @@ class Thermostat:
         if self._life is not None:
             raise SimulationError("this thermostat was started already")
         self._data.mkdir(parents=True, exist_ok=True)
-        self._process = await self._spawn("power_on")
+        self._lay_cable()
+        try:
+            self._house = await self._spawn(self._parts.house_command(self._data), "")
+            assert self._house.stdout is not None
+            self._house_lines = asyncio.create_task(self._read_lines(self._house.stdout))
+            self._process = await self._spawn(self._parts.command(), "power_on")
+        except BaseException:
+            await self._tear_house_down()
+            raise
         self._life = asyncio.create_task(self._live())
 
     async def wait(self) -> int:
@@ -130,6 +155,7 @@ class Thermostat:
         finally:
             # Reached with a process alive only when we are cancelled ourselves.
             self._kill()
+            await self._tear_house_down()
 
     async def __aenter__(self) -> Thermostat:
         await self.start()
@@ -169,7 +195,7 @@ class Thermostat:
                 return code
             self._count_reset()
             self._say(f"simulation: reset ({cause})")
-            self._process = await self._spawn(cause)
+            self._process = await self._spawn(self._parts.command(), cause)
             if self._stopping:
                 self._send(signal.SIGINT)
 
@@ -214,18 +240,37 @@ class Thermostat:
 
     # -- starting
 
-    async def _spawn(self, reset_cause: str) -> asyncio.subprocess.Process:
+    def _lay_cable(self) -> None:
+        for name in _PIPES:
+            (self._data / name).unlink(missing_ok=True)
+            os.mkfifo(self._data / name, 0o600)
+
+    async def _tear_house_down(self) -> None:
+        """End the house, which has seen the firmware end and has saved its state."""
+        house, self._house = self._house, None
+        if house is not None:
+            with contextlib.suppress(ProcessLookupError):
+                house.kill()
+            await house.wait()
+        if self._house_lines is not None:
+            await asyncio.gather(self._house_lines, return_exceptions=True)
+        for name in _PIPES:
+            (self._data / name).unlink(missing_ok=True)
+
+    async def _spawn(self, command: list[str], reset_cause: str) -> asyncio.subprocess.Process:
         environment = {k: v for k, v in os.environ.items() if k not in _FOREIGN}
         environment |= self._environment
         environment |= {
             "MICROPYPATH": self._parts.search_path(),
             "THERMO_DATA": str(self._data),
+            "THERMO_HOUSE": str(self._data),
             "THERMO_RESET_CAUSE": reset_cause,
         }
         try:
             return await asyncio.create_subprocess_exec(
-                *self._parts.command(),
+                *command,
                 env=environment,
+                cwd=self._parts.working_folder(),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,

@@ -3,14 +3,15 @@
 The contract is in boards/README.md. A PC's own needs come from environment variables:
 
 THERMO_DATA         folder for everything this board keeps (default build/board)
+THERMO_HOUSE        folder with the pipes to a house process; without it the house is in here
 THERMO_SPEED        seconds in the rooms per real second (default 1)
 THERMO_OUTSIDE      record of the outside, see fetch_outside.py (default: 5 °C for ever)
 THERMO_OUTSIDE_ROW  hour of the record at which the replay begins (default 336: 15 January)
 THERMO_RESET_CAUSE  set by the launcher: power_on, software or watchdog
 THERMO_TICKS_PERIOD ms after which ticks wrap, a power of two (default: never; boards: 2^30)
 
-Bus 0 carries an SHT4x at 0x44 in room 0, bus 1 a BME280 at 0x76 in room 1; relay 0 and 1 heat
-these rooms. The button is pressed as long as a file named `button` lies in the data folder.
+What is on the buses and pins is in simulated/site.py. The button is pressed as long as a file
+named `button` lies in the data folder.
 """
 
 import gc
@@ -18,30 +19,13 @@ import hashlib
 import os
 import socket
 import sys
-import time
 
-from simulated.heater import HeaterPin
 from simulated.watchdog import LIMIT_MS, Watchdog
 
 NAME = "UNIX"
 WATCHDOG_LIMIT_MS = LIMIT_MS
 # Exit code that asks the launcher to start the process again.
 RESET_EXIT_CODE = 75
-_FASTEST = 100000
-
-
-def _number(name, kind, default, lowest, highest):
-    """An environment variable as a number. Raises ValueError that names it."""
-    text = os.getenv(name)
-    if not text:
-        return default
-    try:
-        value = kind(text)
-    except ValueError:
-        value = None
-    if value is None or not lowest <= value <= highest:
-        raise ValueError("%s=%s: not a number from %s to %s" % (name, text, lowest, highest))
-    return value
 
 
 def _make_folder(path):
@@ -58,76 +42,38 @@ def _make_folder(path):
 
 
 data_path = _make_folder(os.getenv("THERMO_DATA") or "build/board")
-_heaters = (HeaterPin(time), HeaterPin(time))
-_house = None
-_buses = {}
 
 
-def house():
-    """The simulated house, built at first use. Not part of the contract."""
-    global _house
-    if _house is None:
-        from simulated.house import House, unix_ms
-        from simulated.outside import Outside
-        from simulated.room import Room
+def _find_site(folder):
+    if folder:
+        from simulated.cable import Remote
 
-        # A living room of 60 W/K with a time constant of 3 h, and a bedroom of 40 W/K with 2 h;
-        # both heaters hold 25 K above the outside.
-        rooms = [
-            (Room(648000, 60, 1500, 18.5), _heaters[0]),
-            (Room(288000, 40, 1000, 17.0), _heaters[1]),
-        ]
-        row = _number("THERMO_OUTSIDE_ROW", int, 336, 0, 100000)
-        outside = Outside(os.getenv("THERMO_OUTSIDE"), row)
-        speed = _number("THERMO_SPEED", float, 1, 0.001, _FASTEST)
-        _house = House(rooms, outside, time, unix_ms, speed, data_path + "/room.json")
-    return _house
+        return Remote(folder)
+    from simulated.site import Site
+
+    return Site(data_path)
 
 
-def power_off():
-    """What losing power does: pins low, and the house goes on from here by itself. Not part of
-    the contract: for start.py."""
-    for heater in _heaters:
-        heater.value(0)
-    if _house is not None:
-        _house.settle()
-        _house.save()
+site = _find_site(os.getenv("THERMO_HOUSE"))
+"""The world of this board. Not part of the contract: for start.py and tests."""
 
 
 def i2c(bus):
     """Bus 0 or 1. Called again, it frees a stuck bus first (nine clocks)."""
-    if bus not in _buses:
-        _buses[bus] = _wire(bus)
-    _buses[bus].recover()
-    return _buses[bus]
-
-
-def _wire(bus):
-    from simulated.bus import Bus
-
-    wires = Bus()
-    if bus == 0:
-        from simulated.sht4x import SHT4x
-
-        wires.attach(0x44, SHT4x(time, house().air(0)))
-    elif bus == 1:
-        from simulated.bme280 import BME280
-
-        wires.attach(0x76, BME280(time, house().air(1)))
-    else:
-        raise ValueError("I2C bus %r: this board has 0 and 1" % bus)
+    wires = site.bus(bus)
+    wires.recover()
     return wires
 
 
 def relay_pin(index):
     """The pin of relay 0 or 1, low: off."""
-    pin = _heaters[index]
+    pin = site.pin(index)
     pin.value(0)
     return pin
 
 
 def led(on):
-    house().led = bool(on)
+    site.led(on)
 
 
 def button_pressed():
@@ -159,7 +105,7 @@ def clock():
     """The board's clock; with THERMO_TICKS_PERIOD its ticks wrap as those of a board do."""
     from system.clock import Clock, WrappingClock
 
-    period = _number("THERMO_TICKS_PERIOD", int, 0, 1 << 16, 1 << 32)
+    period = int(os.getenv("THERMO_TICKS_PERIOD") or 0)
     return WrappingClock(period) if period else Clock()
 
 
@@ -176,7 +122,7 @@ def unique_id():
 
 def reset():
     """End the process with the code that makes the launcher start it again."""
-    power_off()
+    site.power_off()
     sys.exit(RESET_EXIT_CODE)
 
 

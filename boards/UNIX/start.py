@@ -26,7 +26,7 @@ def _power_off():
     """The pins float when the processor stops."""
     board = sys.modules.get("board")
     if board:
-        board.power_off()
+        board.site.power_off()
 
 
 try:

@@ -17,12 +17,14 @@ from system.log import Log
 from system.modules import forget
 
 # This file is FIRMWARE/thermostat/assembly.py
-_FIRMWARE = __file__.rsplit("/", 2)[0]
+_FIRMWARE = (__file__.rsplit("/", 2) if __file__.count("/") > 1 else ("",))[0]
 SET_POINTS = "setpoints.json"
 # Needed to read the configuration, and to build what it asks for
 _READERS = ("thermostat.loading", "thermostat.settings", "thermostat.zones")
 _READERS += ("system.section", "system.store")
-_BUILDERS = ("thermostat.assembly", "iothub.identity", "system.tls")
+_MODEL_READER = ("pnp.model",)
+_SESSION_BUILDERS = ("iothub.identity", "system.tls")
+_BUILDERS = ("thermostat.assembly",)
 
 
 class _Files:
@@ -116,8 +118,12 @@ def _build_cloud(app, folder, settings):
     from thermostat.components import BoardComponent, bind_zones, report_information
 
     clock, board = app.clock, app.board
+    # The largest pieces of the heap first, while it is still whole
+    outbox = _build_outbox(settings.connection)
     device = _build_device(clock, folder, settings)
-    session = _build_session(app, device, folder, settings)
+    forget(_MODEL_READER)
+    session = _build_session(app, device, outbox, folder, settings)
+    forget(_SESSION_BUILDERS)
     rooms = [_room_of(zone, app.rooms) for zone in settings.zones]
     histories = [room.history if room else None for room in rooms]
     components = bind_zones(device, settings, app.set_points, histories, clock, Log("thermostat"))
@@ -154,10 +160,20 @@ def _build_device(clock, folder, settings):
     return Device(model, clock, Log("pnp"), settings.connection)
 
 
-def _build_session(app, device, folder, settings):
+def _build_outbox(connection):
+    from iothub.outbox import Outbox
+
+    return Outbox(
+        connection.window,
+        connection.packet_bytes,
+        connection.telemetry_bytes,
+        connection.answer_bytes,
+    )
+
+
+def _build_session(app, device, outbox, folder, settings):
     from iothub import identity
     from iothub.errors import IdentityError
-    from iothub.outbox import Outbox
     from iothub.session import Session
     from system.dialer import Dialer
     from system.tls import make_context
@@ -169,12 +185,6 @@ def _build_session(app, device, folder, settings):
         raise ConfigurationError("connection_string", str(error))
     context = make_context(_roots(folder, app.board.data_path, settings.root_certificates))
     dialer = Dialer(context, app.clock, app.board.resolver, connection.dial_timeout_ms)
-    outbox = Outbox(
-        connection.window,
-        connection.packet_bytes,
-        connection.telemetry_bytes,
-        connection.answer_bytes,
-    )
     return Session(
         who,
         dialer,

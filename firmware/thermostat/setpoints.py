@@ -55,8 +55,8 @@ class SetPoints:
         self._next_write_s = self._clock.uptime_s() + _WRITE_PERIOD_S
         try:
             self._file.save(self._targets)
-        except OSError as error:
-            # The set points hold all the same; the next poll tries again
+        except (OSError, MemoryError) as error:
+            # Flash or heap is full. The set points hold all the same; the next poll tries again
             self._log.warning("set points not kept in flash: %s", error)
             return False
         self._changed = False

@@ -4,7 +4,8 @@ from micropython import const
 from system.section import checked_number, expect_dict, refuse_unknown
 from system.store import Store
 
-_VERSION = const(1)
+from thermostat.setpoints_file import VERSION
+
 # What any room could mean; settings narrow it when the set points are used
 _LOWEST_CENTI_C = const(0)
 _HIGHEST_CENTI_C = const(6000)
@@ -20,15 +21,10 @@ def load(path, files):
     return found["targets"], store.problem
 
 
-def save(path, files, targets):
-    """Raises OSError if the flash is full or broken: the former content stays."""
-    Store(path, files, check).save({"version": _VERSION, "targets": targets})
-
-
 def check(found):
     """Raise ConfigurationError unless `found` is what `SetPoints` writes: for its Store."""
     refuse_unknown(expect_dict(found, ""), ("version", "targets"), "")
-    checked_number(found.get("version"), _VERSION, _VERSION, "version")
+    checked_number(found.get("version"), VERSION, VERSION, "version")
     targets = expect_dict(found.get("targets"), "targets")
     for name in targets:
         checked_number(targets[name], _LOWEST_CENTI_C, _HIGHEST_CENTI_C, "targets." + name[:64])

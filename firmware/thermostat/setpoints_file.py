@@ -3,7 +3,9 @@
 from system.modules import forget
 
 # Between two changes of a set point lie hours
-_ON_DEMAND = ("thermostat.setpoints_content", "system.section", "system.store")
+_READER = ("thermostat.setpoints_content", "system.section", "system.store")
+_WRITER = ("system.store",)
+VERSION = 1
 
 
 class SetPointsFile:
@@ -23,14 +25,14 @@ class SetPointsFile:
             return targets
         finally:
             del load
-            forget(_ON_DEMAND)
+            forget(_READER)
 
     def save(self, targets):
         """Keep `targets`, if they are not there already. Raises OSError."""
-        from thermostat.setpoints_content import save
+        from system.store import Store
 
         try:
-            save(self._path, self._files, targets)
+            Store(self._path, self._files).save({"version": VERSION, "targets": targets})
         finally:
-            del save
-            forget(_ON_DEMAND)
+            del Store
+            forget(_WRITER)

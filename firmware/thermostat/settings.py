@@ -110,7 +110,7 @@ CONNECTION = (
     ("send_bytes", 2048, 1024, 65536),  # largest CONNECT, reported patch
     ("window", 4, 1, 16),  # packets on their way at once; so many may arrive twice after a cut
     ("packet_bytes", 512, 256, 8192),  # largest telemetry message or command answer
-    ("telemetry_bytes", 8192, 2048, 262144),  # waiting telemetry: about 64 messages
+    ("telemetry_bytes", 6144, 2048, 262144),  # waiting telemetry: about 40 messages
     ("answer_bytes", 2048, 1024, 65536),  # waiting command answers, never displaced
     ("report_bytes", 1500, 256, 32768),  # largest reported patch, without its topic
     ("report_retry_ms", 30000, 1000, 600000),  # after the hub refused a patch for the moment

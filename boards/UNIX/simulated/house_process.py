@@ -1,0 +1,79 @@
+"""The house as a process: it outlives the firmware's resets, as a house does.
+
+    MICROPYPATH=boards/UNIX micropython -X heapsize=1m -m simulated.house_process FOLDER
+
+FOLDER holds the two named pipes of `simulated.cable`. Whenever the firmware's process ends, in
+whatever way, the pins go low; then the house waits for the next one. It ends by a signal.
+"""
+
+import errno
+import sys
+
+from simulated import cable
+from simulated.site import Site
+
+_NO_BYTES = b""
+
+
+def answer(site, request, requests):
+    """The answer's bytes after doing `request`; further data is read from `requests`."""
+    operation, a, b, c, n = request
+    try:
+        data = _perform(site, operation, a, b, c, n, requests)
+    except OSError as error:
+        return bytes((error.errno or errno.EIO, 0))
+    return bytes((0, len(data))) + bytes(data)
+
+
+def _perform(site, operation, a, b, c, n, requests):
+    if operation == cable.SET_PIN:
+        site.pin(a).value(b)
+    elif operation == cable.SET_LED:
+        site.led(a)
+    elif operation == cable.RECOVER:
+        site.bus(a).recover()
+    elif operation == cable.SCAN:
+        return bytes(site.bus(a).scan())
+    elif operation == cable.WRITE:
+        site.bus(a).writeto(b, requests.read(n))
+    elif operation == cable.WRITE_MEMORY:
+        site.bus(a).writeto_mem(b, c, requests.read(n))
+    else:
+        return _read(site.bus(a), operation, b, c, n)
+    return _NO_BYTES
+
+
+def _read(bus, operation, address, register, size):
+    buffer = bytearray(size)
+    if operation == cable.READ:
+        bus.readfrom_into(address, buffer)
+    elif operation == cable.READ_MEMORY:
+        bus.readfrom_mem_into(address, register, buffer)
+    else:
+        raise OSError(errno.EINVAL)
+    return buffer
+
+
+def serve(site, requests, answers):
+    """Answer until the other side ends."""
+    while True:
+        request = requests.read(cable.REQUEST_BYTES)
+        if not request or len(request) < cable.REQUEST_BYTES:
+            return
+        answers.write(answer(site, request, requests))
+
+
+def main(folder):
+    site = Site(folder)
+    while True:
+        with open(folder + cable.REQUEST_PIPE, "rb", 0) as requests:
+            with open(folder + cable.ANSWER_PIPE, "wb", 0) as answers:
+                try:
+                    serve(site, requests, answers)
+                except OSError:
+                    pass  # the firmware ended between question and answer
+        site.power_off()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
