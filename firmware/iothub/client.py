@@ -18,9 +18,8 @@ async def run(session, clock, alive=None):
             if alive is not None:
                 alive()
             if reader is not None and reader.done():
-                error, reader = await reader, None
-                if error is not None:
-                    raise error
+                done, reader = reader, None
+                await done
             current = session.link if session.is_open else None
             if current is not link:
                 # At once: nobody may go on waiting for a socket that is closed
@@ -35,10 +34,6 @@ async def run(session, clock, alive=None):
 
 
 async def _read(session, link):
-    try:
-        while session.link is link:
-            await link.readable()
-            session.step()
-    except Exception as error:  # noqa: BLE001 - run() raises it
-        return error
-    return None
+    while session.link is link:
+        await link.readable()
+        session.step()

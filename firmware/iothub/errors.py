@@ -1,7 +1,7 @@
-"""The three things that can go wrong between the device and its hub.
+"""What can go wrong between the device and its hub.
 
-Each is made once, where the cause is known. A caller retries after the first, drops the packet
-or the connection after the second, and asks the user after the third.
+Each is made once, where the cause is known. A caller retries after LinkError, drops the packet
+or the connection after ProtocolError, and asks the user after IdentityError.
 """
 
 
@@ -15,3 +15,7 @@ class ProtocolError(Exception):
 
 class IdentityError(ValueError):
     """The connection string cannot be used; the text names the part, never the key."""
+
+
+class Declined(Exception):
+    """A handler raises it: this message is not taken, and stays with the hub."""

@@ -54,7 +54,12 @@ class MethodExchange:
         except ProtocolError:
             self._counters.malformed += 1
             return _BAD_REQUEST, None
-        return self._handler.on_command(name, payload)
+        try:
+            return self._handler.on_command(name, payload)
+        except MemoryError:
+            # An answer costs less than what failed: the caller need not wait in vain
+            self._log.error("no memory for command %s", name)
+            return _FAILED, None
 
     def _answer(self, request_id, status, result):
         """Topic and body; what the outbox can never carry becomes a plain failure."""

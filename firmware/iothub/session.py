@@ -24,8 +24,8 @@ The handler, all of it called from `step()`:
     on_twin(document)            after each (re)connect: {"desired": {...}, "reported": {...}}
     on_desired(patch)            with "$version"; which versions are old is the handler's affair
     on_command(name, payload) -> (status, result)
-    on_message(payload, properties)   cloud-to-device; acknowledged when it has returned;
-                                 raising leaves the message with the hub
+    on_message(payload, properties)   cloud-to-device; acknowledged when it has returned; to
+                                 raise errors.Declined leaves the message with the hub
     next_report() -> dict or None     asked when online and no patch is out
     on_reported(status)          204 = taken; else drop it or keep it for later
     on_report_lost()             no answer came: report it again
@@ -160,8 +160,8 @@ class Session:
     def step(self):
         """Do all that can be done now; return the ms until it wants to run again (<= 1000).
 
-        Never waits; never raises for what a peer does. What a handler raises passes through,
-        `on_message` excepted.
+        Never waits; never raises for what a peer does. What a handler raises passes through;
+        a message it was about is not acknowledged.
         """
         try:
             if self._send_error is not None:

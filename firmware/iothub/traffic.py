@@ -5,7 +5,7 @@ It knows nothing of why a link was made or what follows its loss; that is `iothu
 
 from iothub import topics
 from iothub.backoff import Backoff
-from iothub.errors import LinkError, ProtocolError
+from iothub.errors import Declined, LinkError, ProtocolError
 from iothub.methods import MethodExchange
 from iothub.mqtt import Client
 from iothub.packets import CONNACK, PUBACK, SUBACK
@@ -202,9 +202,9 @@ class Traffic:
     def _on_message(self, body, properties):
         try:
             self._handler.on_message(body, properties)
-        except Exception as error:  # noqa: BLE001 - raising is how a handler declines a message
+        except (Declined, MemoryError) as error:
             self._counters.declined += 1
-            self._log.error("a message was not handled and stays with the hub: %r", error)
+            self._log.warning("a message stays with the hub: %r", error)
             return False
         self._counters.messages += 1
         return True

@@ -1,4 +1,4 @@
-"""Runs on MicroPython: a session over real TLS. HOST PORT ROOT-FILE MESSAGES
+"""Runs on MicroPython: a session over real TLS. HOST PORT ROOT-FILE MESSAGES TELEMETRY-BYTES
 
 Sends numbered messages, a few a second, until all are acknowledged. Prints the counters and
 the latest that a task of its own, asked to wake every 20 ms, has woken.
@@ -58,7 +58,7 @@ async def _watch():
         Latest.late_ms = max(Latest.late_ms, time.ticks_diff(time.ticks_ms(), due))
 
 
-async def main(host, port, path, count):
+async def main(host, port, path, count, telemetry_bytes):
     with open(path, "rb") as file:
         roots = [file.read()]
     clock = Clock()
@@ -66,7 +66,7 @@ async def main(host, port, path, count):
     settings.port = port
     settings.backoff_base_ms = 100
     settings.backoff_cap_ms = 1000
-    settings.telemetry_bytes = 60 * 1024
+    settings.telemetry_bytes = telemetry_bytes
     outbox = Outbox(
         settings.window, settings.packet_bytes, settings.telemetry_bytes, settings.answer_bytes
     )
@@ -100,4 +100,5 @@ async def main(host, port, path, count):
     print("late", Latest.late_ms)
 
 
-asyncio.run(main(sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])))
+host, port, path, count, telemetry_bytes = sys.argv[1:6]
+asyncio.run(main(host, int(port), path, int(count), int(telemetry_bytes)))

@@ -78,11 +78,11 @@ class Server:
         self._listener.close()
 
 
-def run(port, root, count):
+def run(port, root, count, telemetry_bytes=8192, heap="256k"):
     folders = [ROOT / "firmware", ROOT / "build" / "lib", ".frozen"]
-    script = [str(HERE / "session_run.py"), "localhost", str(port), str(root), str(count)]
+    script = [str(HERE / "session_run.py"), "localhost", *map(str, (port, root, count))]
     done = subprocess.run(
-        [MICROPYTHON, "-X", "heapsize=256k", *script],
+        [MICROPYTHON, "-X", f"heapsize={heap}", *script, str(telemetry_bytes)],
         env={**os.environ, "MICROPYPATH": ":".join(map(str, folders))},
         capture_output=True,
         text=True,
@@ -113,7 +113,8 @@ def test_a_session_that_is_killed_again_and_again_loses_nothing(tmp_path):
         authority.write_server(tmp_path / "server.pem"),
         lambda number: chance.randrange(1, 4000) if number <= 12 else None,
     )
-    result = run(server.port, root, 300)
+    # Room for all: what is dropped for want of it is counted, but that is another test
+    result = run(server.port, root, 300, 60_000, "1m")
     server.close()
     assert (result["sent"], result["acked"], result["dropped"]) == (300, 300, 0)
     assert server.connections >= 13

@@ -47,6 +47,19 @@ def test_a_payload_too_long_is_answered_413():
     assert bench.hub.answers == [("$iothub/methods/res/413/?$rid=7", b"")]
 
 
+def test_a_handler_out_of_memory_is_answered_500():
+    bench = Bench().until(ONLINE)
+
+    def fail(name, payload):
+        raise MemoryError
+
+    bench.handler.on_command = fail
+    bench.hub.call("x", "7")
+    bench.run(100)
+    assert bench.hub.answers == [("$iothub/methods/res/500/?$rid=7", b"")]
+    assert bench.session.state == ONLINE
+
+
 def test_an_answer_too_long_becomes_a_failure():
     bench = Bench().until(ONLINE)
     bench.handler.answer = (200, "x" * 2000)

@@ -157,3 +157,23 @@ def test_ids_wrap_and_skip_those_in_flight():
             seen_last = packet_id
     assert held == 1
     assert seen_last == 65535
+
+
+def test_70000_messages_run_through_all_ids_past_one_held_back():
+    outbox = Outbox(3, 64, 200, 64)
+    _put(outbox, 0)
+    held = _send(outbox)[0]
+    body = bytearray(b"0123456789")
+    last = held
+    for _ in range(70_000):
+        outbox.put_telemetry(TOPIC, body, 10, b"", True)
+        slot = outbox.next()
+        at = outbox.offset(slot) + 2 + 2 + len(TOPIC)
+        packet_id = outbox.slots[at] << 8 | outbox.slots[at + 1]
+        expected = last % 65535 + 1
+        assert packet_id == (expected + 1 if expected == held else expected)
+        outbox.mark_sent()
+        assert outbox.acknowledge(packet_id)
+        last = packet_id
+    assert outbox.acked == 70_000
+    assert outbox.waiting() == 1

@@ -4,6 +4,7 @@ from doubles.clock import FakeClock
 from doubles.hub_script import DEVICE, HOST, Bench, publish
 from doubles.umqtt18 import both
 from expect import raises
+from iothub.errors import Declined
 from iothub.session import OFFLINE, ONLINE, STOPPED, STOPPING
 
 
@@ -156,11 +157,16 @@ def test_messages_before_the_subscription_are_taken():
 
 def test_a_message_that_the_handler_declines_stays_with_the_hub():
     bench = Bench().until(ONLINE)
-    bench.handler.raising = KeyError("no")
+    for i, reason in enumerate((Declined("no"), MemoryError())):
+        bench.handler.raising = reason
+        bench.hub.message(b"x", packet_id=3)
+        bench.run(100)
+        assert bench.session.counters.declined == i + 1
+    bench.handler.raising = KeyError("a bug")
     bench.hub.message(b"x", packet_id=3)
-    bench.run(100)
+    with raises(KeyError):
+        bench.session.step()
     assert bench.hub.acknowledged == []
-    assert bench.session.counters.declined == 1
     bench.handler.raising = None
     bench.hub.message(b"x", packet_id=3, dup=True)
     bench.run(100)
