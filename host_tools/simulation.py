@@ -104,6 +104,7 @@ class Thermostat:
         self._house: asyncio.subprocess.Process | None = None
         self._house_lines: asyncio.Task[None] | None = None
         self._life: asyncio.Task[int] | None = None
+        self._house_has_ended = False
         self._stopping = False
         self.resets = 0
 
@@ -126,7 +127,7 @@ class Thermostat:
         try:
             self._house = await self._spawn(self._parts.house_command(self._data), "")
             assert self._house.stdout is not None
-            self._house_lines = asyncio.create_task(self._read_lines(self._house.stdout))
+            self._house_lines = asyncio.create_task(self._watch_house(self._house.stdout))
             self._process = await self._spawn(self._parts.command(), "power_on")
         except BaseException:
             await self._tear_house_down()
@@ -190,6 +191,8 @@ class Thermostat:
         """Follow the process, and those that come after it by a reset, to the last one's end."""
         while True:
             code = await self._follow()
+            if self._house_has_ended and not self._stopping:
+                raise SimulationError("the simulated house has ended; its last line says why")
             cause = _reset_cause(code)
             if cause is None or self._stopping:
                 return code
@@ -244,6 +247,13 @@ class Thermostat:
         for name in _PIPES:
             (self._data / name).unlink(missing_ok=True)
             os.mkfifo(self._data / name, 0o600)
+
+    async def _watch_house(self, output: asyncio.StreamReader) -> None:
+        """Pass on what the house says; should it end by itself, nothing is left to measure."""
+        await self._read_lines(output)
+        if self._house is not None:
+            self._house_has_ended = True
+            self._kill()
 
     async def _tear_house_down(self) -> None:
         """End the house, which has seen the firmware end and has saved its state."""

@@ -90,5 +90,5 @@ def test_the_sensors_read_the_rooms():
         sensor.start()
         time.sleep_ms(sensor.CONVERSION_MS)
         sensor.finish(reading)
-        truth = board.house().air(bus).temperature_c()
+        truth = board.site.house.air(bus).temperature_c()
         assert abs(reading.temperature_centi_c - truth * 100) <= 2
