@@ -5,7 +5,7 @@ import gc
 from iothub.identity import parse
 from iothub.sas import build_token, resource
 
-GARBAGE_LIMIT_BYTES = 1500
+GARBAGE_LIMIT_BYTES = 1100
 
 
 def test_garbage_of_a_token_stays_in_its_budget():

@@ -14,7 +14,7 @@ from system.clock import Clock
 from system.dialer import _Readable
 
 # Bytes on the 64-bit unix port. asyncio's own queue_read() takes 160 of them.
-GARBAGE_LIMIT_BYTES = 256
+GARBAGE_LIMIT_BYTES = 170
 _POLL = 3
 _POLL_READABLE = 1
 

@@ -105,3 +105,35 @@ def test_what_a_handler_raises_comes_out_of_run():
         task.cancel()
 
     asyncio.run(main())
+
+
+def test_nobody_waits_on_for_a_link_that_is_gone():
+    waiting = []
+
+    def prepare(link):
+        async def for_ever():
+            waiting.append(link)
+            try:
+                while True:
+                    await asyncio.sleep(0)
+            finally:
+                waiting.remove(link)
+
+        link.readable = for_ever
+
+    async def main():
+        bench = Bench(prepare)
+        task = await _online(bench)
+        await _turns()
+        assert waiting == bench.dialer.links
+        bench.hub.link.end()
+        await bench.clock.run_for(20_000, 500)
+        assert bench.session.state == ONLINE
+        assert len(bench.dialer.links) == 2
+        await _turns()
+        assert waiting == bench.dialer.links[1:]
+        task.cancel()
+        await _turns()
+        assert waiting == []
+
+    asyncio.run(main())
