@@ -9,6 +9,7 @@ Tasks under the supervisor, none of which waits for another:
 On every way out the relays go off first. What it consists of is put together by `assembly`.
 """
 
+import gc
 import json
 import time
 
@@ -131,7 +132,8 @@ class App:
         self.board.reset()
 
     def statistics(self):
-        """Counters and states, a dict of plain values."""
+        """Counters and states, a dict of plain values; of the heap what lives."""
+        gc.collect()
         found = {"heap": self.board.heap_in_use(), "uptime_s": self.clock.uptime_s()}
         if self.cloud is not None:
             self.cloud.statistics(found)
