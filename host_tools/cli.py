@@ -3,11 +3,16 @@
 Each group of verbs is a module of its own. Here is only what they share: the root of the command,
 and the translation of what went wrong to `thermo: what happened; what to do` and an exit code.
 """
+# ruff: noqa: E402 - the first thing is an ear for Ctrl-C
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
+
+# The rest takes half a second to load. Ctrl-C ends that without a word, not with a traceback.
+_interrupt = signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import typer
 
@@ -18,6 +23,8 @@ from host_tools.hub.listeners import ServerError
 from host_tools.hub.state.errors import HubError
 from host_tools.hub.storage import StorageError
 from host_tools.simulation import SimulationError
+
+signal.signal(signal.SIGINT, _interrupt)
 
 # What is told in one line: each of them says what happened and what to do
 PROBLEMS = (CompileError, HubError, ServerError, SimulationError, StorageError, WorkspaceError)

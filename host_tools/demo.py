@@ -24,10 +24,10 @@ from rich.live import Live
 from host_tools import screen
 from host_tools.hub.client_environment import client_environment
 from host_tools.hub.launcher import serving
-from host_tools.hub.listeners import ServerError
 from host_tools.hub.server import HubServer
 from host_tools.hub.state.telemetry import Event
 from host_tools.simulated_device import SimulatedDevice, write_configuration
+from host_tools.simulation import SimulationError
 
 DEVICE = "thermostat"
 ROOMS = ("thermostat1", "thermostat2")
@@ -110,29 +110,37 @@ class Demo:
         return SimulatedDevice(folder, SPEED, self._take_line)
 
     async def _live(self, server: HubServer, device: SimulatedDevice) -> None:
-        """Wait for the device, take the tour, and stay until the time is over."""
-        stopped = asyncio.create_task(self._stop.wait())
+        """Take the tour, and stay until the time is over. Raises SimulationError when the device
+        does not come online, or ends."""
         toured = asyncio.create_task(self._tour(server, device))
+        ended = asyncio.create_task(device.wait_end())
+        over = asyncio.create_task(self._wait_over(toured))
+        waiting: set[asyncio.Task[None]] = {toured, ended, over}
         try:
-            if self._seconds:
-                await asyncio.wait({stopped}, timeout=self._seconds)
-                await asyncio.wait({stopped, toured}, return_when=asyncio.FIRST_COMPLETED)
-            else:
-                await stopped
-            if toured.done():
-                toured.result()
+            while not over.done():
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
         finally:
-            for task in (stopped, toured):
+            for task in (toured, ended, over):
                 task.cancel()
-            await asyncio.gather(stopped, toured, return_exceptions=True)
+            await asyncio.gather(toured, ended, over, return_exceptions=True)
+
+    async def _wait_over(self, toured: asyncio.Task[None]) -> None:
+        """Until Ctrl-C; with a time, until that is over and the tour taken."""
+        stopped = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait({stopped}, timeout=self._seconds or None)
+            await asyncio.wait({stopped, toured}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
 
     async def _tour(self, server: HubServer, device: SimulatedDevice) -> None:
         try:
             await asyncio.wait_for(device.wait_online(), ONLINE_S)
         except asyncio.TimeoutError:
-            raise ServerError(
-                f"the thermostat was not online within {ONLINE_S:.0f} s; its console says why:\n"
-                + "\n".join(device.lines)
+            raise SimulationError(
+                f"the thermostat was not online within {ONLINE_S:.0f} s; {device.last()}"
             ) from None
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "host_tools.tour"),

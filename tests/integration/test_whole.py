@@ -165,7 +165,11 @@ def _with_key_of(text):
     return {"authentication": {"type": "sas", "symmetricKey": keys}}
 
 
-GOOD = '{"version": 1, "connection_string": "HostName=127.0.0.1;DeviceId=d;SharedAccessKey=' + 43 * "A" + '="'
+GOOD = (
+    '{"version": 1, "connection_string": "HostName=127.0.0.1;DeviceId=d;SharedAccessKey='
+    + 43 * "A"
+    + '="'
+)
 BROKEN = {
     "no JSON": ("{version: 1}", ["is not JSON"]),
     "an unknown member": (GOOD + ', "zonse": []}', ["zonse", "zones"]),
