@@ -18,6 +18,7 @@ import typer
 
 from host_tools import demo_commands, hub_commands, hub_exec
 from host_tools.compile import CompileError
+from host_tools.demo import DemoError
 from host_tools.hub.certificates import WorkspaceError
 from host_tools.hub.listeners import ServerError
 from host_tools.hub.state.errors import HubError
@@ -27,7 +28,15 @@ from host_tools.simulation import SimulationError
 signal.signal(signal.SIGINT, _interrupt)
 
 # What is told in one line: each of them says what happened and what to do
-PROBLEMS = (CompileError, HubError, ServerError, SimulationError, StorageError, WorkspaceError)
+PROBLEMS = (
+    CompileError,
+    DemoError,
+    HubError,
+    ServerError,
+    SimulationError,
+    StorageError,
+    WorkspaceError,
+)
 
 _MANUAL = """The thermostat's tools: a local Azure IoT Hub, and what belongs to boards.
 

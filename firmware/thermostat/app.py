@@ -102,12 +102,13 @@ class App:
     async def _keep_up(self):
         statistics_due_s = 0
         while True:
-            if self.cloud is not None:
-                self.cloud.tend()
-            self.set_points.poll()
+            # Before more is sent: what went last time has arrived
             if self.clock.uptime_s() >= statistics_due_s:
                 statistics_due_s = self.clock.uptime_s() + self._pace.stats_period_s
                 self.print_statistics()
+            if self.cloud is not None:
+                self.cloud.tend()
+            self.set_points.poll()
             if self._is_restart_due():
                 self.log.warning("restarting, as asked")
                 self.leave()

@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from whole import (  # noqa: E402
+from whole import (
     DEVICE,
     PACE,
     House,
@@ -229,7 +229,8 @@ def test_two_with_one_identity_take_turns(tmp_path):
 def test_the_heap_does_not_grow_while_online(tmp_path):
     async def scenario():
         async with hub_server(tmp_path, own_address()) as server:
-            async with connected_house(server, tmp_path / "house", WARM) as house:
+            house = connected_house(server, tmp_path / "house", WARM)
+            async with house:
                 await until(lambda: house.stat("telemetry_acked") >= 6, what=house.console)
                 settled = house.stat("heap")
                 for degrees in range(10, 18):

@@ -14,7 +14,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from whole import ROOT, own_address, processes_with  # noqa: E402
+from whole import ROOT, own_address, processes_with
 
 pytest.importorskip("azure.iot.hub")
 pytest.importorskip("uamqp")
@@ -87,7 +87,7 @@ def test_the_demonstration_shows_what_it_promises(tmp_path):
 @pytest.mark.parametrize("to_all", [False, True], ids=["alone", "group"])
 def test_an_interrupted_demonstration_leaves_nothing(tmp_path, to_all):
     run = Run(tmp_path, "demo")
-    run.read_until("tour: set points")
+    run.read_until("tour: both set points")
     began = time.monotonic()
     (os.killpg if to_all else os.kill)(run.process.pid, signal.SIGINT)
     code, output, errors = run.finish()
@@ -116,7 +116,21 @@ def test_a_demonstration_without_firmware_ends_at_once(tmp_path):
     assert time.monotonic() - began < 10
     assert errors.startswith("thermo: ")
     assert "; " in errors
-    assert errors.count("\n") <= 2
+    assert errors.count("\n") == 1
+
+
+def test_a_thermostat_that_dies_ends_the_demonstration_at_once(tmp_path):
+    run = Run(tmp_path, "demo", "--seconds", "40")
+    run.read_until("tour: both set points")
+    began = time.monotonic()
+    for number in processes_with(str(run.temporary)):
+        if b"start.py" in Path(f"/proc/{number}/cmdline").read_bytes():
+            os.kill(number, signal.SIGKILL)
+    code, _, errors = run.finish(20)
+    assert code == 1
+    assert time.monotonic() - began < 10
+    assert errors.startswith("thermo: the thermostat ended by itself (exit code -9)")
+    assert errors.count("\n") == 1
 
 
 def test_a_taken_port_is_told(tmp_path):
