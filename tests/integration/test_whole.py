@@ -1,7 +1,6 @@
-"""The promises of the whole: hub, firmware and rooms together, through everything that breaks."""
+"""Hub, firmware and rooms together: nothing is lost, and nothing wears out."""
 
 import asyncio
-import base64
 import sys
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from whole import (
     DEVICE,
     PACE,
     House,
-    cold_house,
     connected_house,
     hub_process,
     hub_server,
@@ -120,27 +118,6 @@ def test_a_reboot_is_a_real_reset_and_set_points_survive_it(tmp_path):
     asyncio.run(scenario())
 
 
-def test_a_wrong_key_is_told_and_the_rooms_are_heated(tmp_path):
-    async def scenario():
-        async with hub_server(tmp_path, own_address()) as server:
-            server.ensure_device(DEVICE)
-            text = server.device_connection_string(DEVICE)
-            wrong = text.partition("SharedAccessKey=")[0] + "SharedAccessKey="
-            wrong += base64.b64encode(bytes(32)).decode()
-            settings = {**WARM, "connection": {}}
-            house = House(tmp_path / "house", (wrong, server.certificates.ca_der, settings))
-            async with house:
-                line = await house.line("refused")
-                await house.heats()
-            assert "ERROR iothub" in line
-            assert "SharedAccessKey" in line
-            assert int(line.split("next try in ")[1].split()[0]) >= 150
-            assert "AAAA" not in house.console()
-            assert len(house.found("iothub: ")) == 2, house.console()
-
-    asyncio.run(scenario())
-
-
 def test_a_hub_that_comes_late(tmp_path):
     async def scenario():
         server = hub_server(tmp_path, own_address())
@@ -163,52 +140,6 @@ def _with_key_of(text):
     key = text.partition("SharedAccessKey=")[2].partition(";")[0]
     keys = {"primaryKey": key, "secondaryKey": key}
     return {"authentication": {"type": "sas", "symmetricKey": keys}}
-
-
-GOOD = (
-    '{"version": 1, "connection_string": "HostName=127.0.0.1;DeviceId=d;SharedAccessKey='
-    + 43 * "A"
-    + '="'
-)
-BROKEN = {
-    "no JSON": ("{version: 1}", ["is not JSON"]),
-    "an unknown member": (GOOD + ', "zonse": []}', ["zonse", "zones"]),
-    "no device id": (GOOD.replace("DeviceId=d;", "") + "}", ["connection_string", "DeviceId"]),
-    "a damaged seal": ('{"seal":"0123456789abcdef",' + GOOD[1:] + "}", ["seal", "delete"]),
-    "an unknown model": (
-        GOOD + ', "model": "dtmi:com:example:Kettle;1"}',
-        ["model", "Kettle", "dtmi:com:example:TemperatureController;1"],
-    ),
-    "a missing root": (
-        GOOD + ', "root_certificates": ["my-ca.der"]}',
-        ["root_certificates", "my-ca.der"],
-    ),
-    "a root that is none": (
-        GOOD + ', "root_certificates": ["config.json"]}',
-        ["root_certificates", "DER"],
-    ),
-}
-
-
-@pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_configuration_is_told_and_the_rooms_are_heated(tmp_path, name):
-    text, expected = BROKEN[name]
-    cold_house(tmp_path)
-    (tmp_path / "config.json").write_text(text)
-
-    async def scenario():
-        async with House(tmp_path) as house:
-            await house.heats()
-        return house
-
-    house = asyncio.run(scenario())
-    told = house.found("ERROR")
-    assert len(told) == 2, house.console()
-    for part in ["config.json", *expected]:
-        assert part in told[0]
-    assert "; " in told[0]
-    assert not told[0].endswith("..."), "it is cut off"
-    assert len(house.found("WARNING")) == 0
 
 
 def test_two_with_one_identity_take_turns(tmp_path):
