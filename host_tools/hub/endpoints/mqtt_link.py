@@ -83,7 +83,7 @@ class Link:
         unsent = self._writer.transport.get_write_buffer_size()
         if unsent + len(data) > MAX_UNSENT_BYTES:
             self.close("the client does not read what it is sent")
-            self._writer.transport.abort()
+            abort(self._writer)
             return
         self._writer.write(data)
 
@@ -105,4 +105,4 @@ class Link:
         except (OSError, asyncio.TimeoutError):
             pass
         finally:
-            self._writer.transport.abort()
+            abort(self._writer)
