@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 
+from host_tools.hub.tls import abort
+
 MAX_UNSENT_BYTES = 1024 * 1024
 """Room for what a client may have asked for at once: four cloud-to-device messages of 64 KB, a
 method request of 128 KB and several twins of 64 KB."""
