@@ -17,7 +17,7 @@ from host_tools.hub.server import HubServer, Ports
 pytest.importorskip("azure.iot.hub")
 pytest.importorskip("uamqp")
 
-ADDRESS = "127.0.0.171"
+ADDRESS = own_address()
 HEAD = """
 import os, time
 from azure.iot.hub import IoTHubRegistryManager
