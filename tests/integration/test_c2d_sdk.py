@@ -11,6 +11,7 @@ import textwrap
 import time
 
 import pytest
+from loopback import own_address
 
 from host_tools.hub.server import HubServer, Ports
 
