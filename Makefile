@@ -36,6 +36,12 @@ $(VENV)/.installed $(MICROPYTHON_VENV)/.installed:
 	@$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
+# The command `thermo`, which finds host_tools where they lie
+$(BIN)/thermo: $(HOST)
+	@echo "$(CURDIR)" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/thermo.pth"
+	@printf '#!/bin/sh\nexec "%s/$(BIN)/python" -m host_tools.cli "$$@"\n' "$(CURDIR)" > $@
+	@chmod +x $@
+
 $(UMQTT): host_tools/umqtt.py $(HOST)
 	@echo "Fetching umqtt.simple, pinned ..."
 	@$(BIN)/python -m host_tools.umqtt build/lib
@@ -44,12 +50,12 @@ $(OUTSIDE): boards/UNIX/fetch_outside.py $(HOST)
 	@echo "Fetching the outside temperatures, pinned ..."
 	@$(BIN)/python boards/UNIX/fetch_outside.py $@
 
-setup: $(HOST) $(INTERPRETER) $(UMQTT) $(OUTSIDE) ## Install what is needed, all of it inside this folder (the others call it)
+setup: $(HOST) $(INTERPRETER) $(BIN)/thermo $(UMQTT) $(OUTSIDE) ## Install what is needed, all of it inside this folder (the others call it)
 
 # ---- what it is for
 
 run: setup ## Hub, thermostat and a guided tour, live on the screen (SECONDS=30 ends by itself)
-	@$(BIN)/python -m host_tools.cli demo --seconds $(SECONDS)
+	@$(BIN)/thermo demo --seconds $(SECONDS)
 
 # ---- tests
 

@@ -6,6 +6,7 @@ Only what changed is compiled. Files that are no modules (models, roots) are cop
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -62,7 +63,14 @@ def _compile(source: Path, result: Path) -> None:
     command = [mpy_cross, "-O3", "-s", source.stem, "-o", str(result), str(source)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise CompileError(f"{source} does not compile: {done.stderr.strip() or done.stdout}")
+        raise CompileError(f"{source} does not compile: {_reason(done.stderr)}")
+
+
+def _reason(output: str) -> str:
+    """The compiler's traceback in one line: where, and what."""
+    line = re.search(r"line \d+", output)
+    last = output.strip().splitlines()[-1:] or ["the compiler does not say why"]
+    return f"{line[0]}: {last[0]}" if line else last[0]
 
 
 def _remove_strangers(target: Path, wanted: set[Path]) -> None:

@@ -156,7 +156,6 @@ class Thermostat:
         finally:
             # Reached with a process alive only when we are cancelled ourselves.
             self._kill()
-            await self._tear_house_down()
 
     async def __aenter__(self) -> Thermostat:
         await self.start()
@@ -189,6 +188,12 @@ class Thermostat:
 
     async def _live(self) -> int:
         """Follow the process, and those that come after it by a reset, to the last one's end."""
+        try:
+            return await self._follow_resets()
+        finally:
+            await self._tear_house_down()
+
+    async def _follow_resets(self) -> int:
         while True:
             code = await self._follow()
             if self._house_has_ended and not self._stopping:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SUITES = {
-    "CPython": [sys.executable, "-m", "pytest", "-n", "2", "tests"],
+    "CPython": [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile", "tests"],
     "MicroPython": [
         sys.executable,
         "tests/on_micropython.py",

@@ -46,9 +46,9 @@ data_path = _make_folder(os.getenv("THERMO_DATA") or "build/board")
 
 def _find_site(folder):
     if folder:
-        from simulated.cable import Remote
+        from simulated.cable import connect
 
-        return Remote(folder)
+        return connect(folder)
     from simulated.site import Site
 
     return Site(data_path)

@@ -2,8 +2,8 @@
 
 
 class Schedule:
-    """`period_ms` between messages, cut short when the value moved by `delta`, but never below
-    `least_ms`. Allocates nothing."""
+    """`period_ms` between messages, cut short when the value moved by `delta` (0: by time alone),
+    but never below `least_ms`. Allocates nothing."""
 
     def __init__(self, clock, period_ms, delta, least_ms):
         self._clock = clock
@@ -21,8 +21,9 @@ class Schedule:
         elapsed_ms = self._clock.ticks_diff(self._clock.ticks_ms(), self._sent_ticks)
         if elapsed_ms >= self._period_ms:
             return True
-        moved = abs(value - self._sent_value) >= self._delta
-        return moved and elapsed_ms >= self._least_ms
+        if not self._delta or elapsed_ms < self._least_ms:
+            return False
+        return abs(value - self._sent_value) >= self._delta
 
     def note_sent(self, value):
         self._is_begun = True

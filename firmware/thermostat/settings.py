@@ -13,8 +13,8 @@ The file is one JSON object. Every member may be left out except `version`:
                 "present": true,              false: not fitted, and no fault
                 "sensor": "sht4x", "bus": 0, "address": 68,    address null: the chip's usual one
                 "calibration_c": 0.0,         added to what the sensor reads
-                "relay": 0,                   null: this zone only measures
-                "relay_active_high": true,
+                "relay": 0,                   null: this zone only measures; its polarity is
+                                              the board's affair, see boards/README.md
                 "target_c": 21.0}, ...],      until the cloud sets another
      "control": {...}, "telemetry": {...}, "connection": {...}, "supervision": {...}}
 

@@ -16,7 +16,7 @@ _MOST_ZONES = const(4)
 _LONGEST_NAME = const(64)  # of a component. Source: DTDL v2, "name": 1 to 64 characters
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _KEYS = ("name", "present", "sensor", "bus", "address", "calibration_c")
-_KEYS += ("relay", "relay_active_high", "target_c")
+_KEYS += ("relay", "target_c")
 # A sensor that is off by more than 10 degrees is not to be calibrated but to be replaced; the
 # bounds of the target are those of `control`, checked by the settings
 _TEMPERATURES = (("calibration_c", 0.0, -10, 10), ("target_c", 21.0, -100, 200))
@@ -33,7 +33,6 @@ class Zone:
         self.address = None
         self.calibration_centi_c = 0
         self.relay = relay
-        self.relay_active_high = True
         self.target_centi_c = 2100
 
 
@@ -66,9 +65,6 @@ def _zone(found, path, sensor_kinds):
         zone.address = checked_number(found["address"], 0x08, 0x77, path + ".address")
     if found.get("relay") is not None:
         zone.relay = checked_number(found["relay"], 0, 15, path + ".relay")
-    zone.relay_active_high = checked_switch(
-        found.get("relay_active_high", True), path + ".relay_active_high"
-    )
     known = {row[0]: found[row[0]] for row in _TEMPERATURES if row[0] in found}
     fill(zone, _TEMPERATURES, known, path)
     return zone

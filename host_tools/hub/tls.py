@@ -5,6 +5,8 @@ asyncio drops the reason, and a device that lacks the hub's CA is the first thin
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import ssl
 from pathlib import Path
@@ -39,3 +41,12 @@ def _explain(error: ssl.SSLError) -> str:
     if any(word in reason for word in _DISTRUST):
         return f"{reason}: the client does not trust the hub's CA; give it the file ca.pem"
     return reason
+
+
+def abort(writer: asyncio.StreamWriter) -> None:
+    """Let go of the connection at once, whatever has become of it.
+
+    Up to Python 3.11.3 a TLS transport that has ended already answers with AttributeError.
+    """
+    with contextlib.suppress(AttributeError):
+        writer.transport.abort()

@@ -11,13 +11,14 @@ import textwrap
 import time
 
 import pytest
+from loopback import own_address
 
 from host_tools.hub.server import HubServer, Ports
 
 pytest.importorskip("azure.iot.hub")
 pytest.importorskip("uamqp")
 
-ADDRESS = "127.0.0.171"
+ADDRESS = own_address()
 HEAD = """
 import os, time
 from azure.iot.hub import IoTHubRegistryManager

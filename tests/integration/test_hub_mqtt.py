@@ -5,13 +5,13 @@ The SDK knows only port 8883, so each test has a loopback address of its own.
 
 import asyncio
 import contextlib
-import itertools
 import json
 import os
 import sys
 from pathlib import Path
 
 import pytest
+from loopback import own_address
 
 from host_tools.hub.server import HubServer, Ports
 from host_tools.hub.state.c2d import Message
@@ -19,7 +19,6 @@ from host_tools.hub.state.c2d import Message
 SCRIPTS = Path(__file__).parent / "azure_scripts"
 MODEL = "dtmi:com:example:Thermostat;1"
 PATIENCE_S = 30
-_numbers = itertools.count(1)
 
 pytest.importorskip("azure.iot.device")
 both_clients = pytest.mark.parametrize("script", ["device_sync.py", "device_async.py"])
@@ -27,8 +26,7 @@ both_clients = pytest.mark.parametrize("script", ["device_sync.py", "device_asyn
 
 @pytest.fixture
 def address():
-    process = os.getpid()
-    return f"127.{process >> 8 & 127 or 1}.{process & 255}.{next(_numbers)}"
+    return own_address()
 
 
 @pytest.fixture

@@ -27,13 +27,19 @@ BUSES = const(2)
 PINS = const(2)
 
 
-class Remote:
-    """What `simulated.site.Site` is, at the end of the cable in `folder`. Raises OSError."""
+def connect(folder):
+    """The Remote at the end of the pipes in `folder`."""
+    # The house opens them in the same order: each open waits for the other side's
+    requests = open(folder + REQUEST_PIPE, "wb", 0)
+    return Remote(requests, open(folder + ANSWER_PIPE, "rb", 0))
 
-    def __init__(self, folder):
-        # The house opens them in the same order: each open waits for the other side's
-        self._requests = open(folder + REQUEST_PIPE, "wb", 0)
-        self._answers = open(folder + ANSWER_PIPE, "rb", 0)
+
+class Remote:
+    """What `simulated.site.Site` is, at the other end of two streams. Raises OSError."""
+
+    def __init__(self, requests, answers):
+        self._requests = requests
+        self._answers = answers
         self._request = bytearray(REQUEST_BYTES)
         self._answer = bytearray(ANSWER_BYTES)
         self._buses = [RemoteBus(self, number) for number in range(BUSES)]

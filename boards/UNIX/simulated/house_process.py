@@ -21,7 +21,9 @@ def answer(site, request, requests):
     try:
         data = _perform(site, operation, a, b, c, n, requests)
     except OSError as error:
-        return bytes((error.errno or errno.EIO, 0))
+        return bytes((error.args[0], 0))
+    except (IndexError, ValueError):
+        return bytes((errno.EINVAL, 0))  # no such bus, no such pin
     return bytes((0, len(data))) + bytes(data)
 
 

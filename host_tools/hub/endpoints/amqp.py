@@ -18,6 +18,7 @@ from host_tools.hub.endpoints.amqp_connection import Connection
 from host_tools.hub.endpoints.amqp_devicebound import build_devicebound_route
 from host_tools.hub.endpoints.amqp_nodes import Grants, Route
 from host_tools.hub.state.hub import Hub
+from host_tools.hub.tls import abort
 
 # 1,000 devices are on MQTT; on AMQP there are service clients, a few per script. An Event Hubs
 # consumer opens one connection per partition and one per management call.
@@ -43,7 +44,7 @@ async def serve_connection(
     """Serve one client until it leaves or has to go. Raises only CancelledError: the hub stops."""
     if _open_connections.get(hub, 0) >= MAX_CONNECTIONS:
         log.info("refused: %d AMQP connections are open", MAX_CONNECTIONS)
-        writer.transport.abort()
+        abort(writer)
         return
     _open_connections[hub] = _open_connections.get(hub, 0) + 1
     try:
@@ -139,7 +140,7 @@ class _Conversation:
         try:
             await asyncio.wait_for(self._writer.wait_closed(), LEAVE_S)
         except (OSError, ssl.SSLError, asyncio.TimeoutError):
-            self._writer.transport.abort()
+            abort(self._writer)
 
 
 def _raise_own_fault(*tasks: asyncio.Task[None]) -> None:

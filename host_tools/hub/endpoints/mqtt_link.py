@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 
+from host_tools.hub.tls import abort
+
 MAX_UNSENT_BYTES = 1024 * 1024
 """Room for what a client may have asked for at once: four cloud-to-device messages of 64 KB, a
 method request of 128 KB and several twins of 64 KB."""
@@ -83,7 +85,7 @@ class Link:
         unsent = self._writer.transport.get_write_buffer_size()
         if unsent + len(data) > MAX_UNSENT_BYTES:
             self.close("the client does not read what it is sent")
-            self._writer.transport.abort()
+            abort(self._writer)
             return
         self._writer.write(data)
 
@@ -105,4 +107,4 @@ class Link:
         except (OSError, asyncio.TimeoutError):
             pass
         finally:
-            self._writer.transport.abort()
+            abort(self._writer)

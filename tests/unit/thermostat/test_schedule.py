@@ -41,3 +41,14 @@ def test_the_wrap_of_ticks_changes_nothing():
     assert schedule.is_due(2120)
     clock.advance(50_000)
     assert schedule.is_due(2100)
+
+
+def test_without_a_delta_time_alone_counts():
+    clock = FakeClock()
+    schedule = Schedule(clock, 60_000, 0, 0)
+    schedule.note_sent(1)
+    clock.advance(59_999)
+    assert not schedule.is_due(1)
+    assert not schedule.is_due(99)
+    clock.advance(1)
+    assert schedule.is_due(1)

@@ -64,7 +64,7 @@ def test_whole_configuration():
      "root_certificates": ["hub-ca.der"], "wifi": {"ssid": "s", "password": "%s"},
      "model": "dtmi:com:example:Thermostat;1", "connectivity": "ethernet", "log_level": "debug",
      "zones": [{"name": "thermostat1", "present": true, "sensor": "bme280", "bus": 1,
-                "address": 119, "calibration_c": -0.25, "relay": 3, "relay_active_high": false,
+                "address": 119, "calibration_c": -0.25, "relay": 3,
                 "target_c": 19.5},
                {"name": "thermostat2", "present": false, "sensor": "sht4x"}],
      "control": {"hysteresis_c": 0.5, "minimum_on_s": 0}, "telemetry": {"zone_period_s": 5},
@@ -73,7 +73,6 @@ def test_whole_configuration():
     zone = settings.zones[0]
     assert (zone.sensor, zone.bus, zone.address, zone.relay) == ("bme280", 1, 119, 3)
     assert zone.calibration_centi_c == -25 and zone.target_centi_c == 1950
-    assert zone.relay_active_high is False
     assert not settings.zones[1].present and settings.zones[1].relay is None
     assert settings.control.hysteresis_centi_c == 50
     assert settings.connection.port == 28883
@@ -135,7 +134,6 @@ def test_zones_are_checked():
         ("bus", (-1, 8, "0", None)),
         ("address", (0, 7, 120, "0x44", True)),
         ("relay", (-1, 16, "0", True)),
-        ("relay_active_high", (1, None)),
         ("calibration_c", (-10.1, 10.1, "0", None)),
         ("target_c", ("21", None, True)),
     ):

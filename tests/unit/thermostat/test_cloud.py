@@ -1,0 +1,106 @@
+from doubles.clock import FakeClock
+from thermostat.cloud import Cloud, ZoneReporter
+from thermostat.settings import Settings
+
+
+class Room:
+    temperature_centi_c = None
+
+
+class Component:
+    """Takes temperatures, unless it is full."""
+
+    def __init__(self):
+        self.sent = []
+        self.read = []
+        self.is_full = False
+
+    def on_reading(self, centi_c):
+        self.read.append(centi_c)
+
+    def send(self, centi_c):
+        if not self.is_full:
+            self.sent.append(centi_c)
+        return not self.is_full
+
+
+class Counters:
+    sent, acked, dropped, waiting, commands, messages, reconnects = 9, 6, 1, 2, 4, 5, 3
+
+
+class Session:
+    counters = Counters()
+
+    def state_name(self):
+        return "online"
+
+
+class Device:
+    accepted_count = 7
+    rejected_count = 8
+
+
+class Board:
+    def heap_in_use(self):
+        return 4096
+
+
+def make():
+    clock, room, component = FakeClock(), Room(), Component()
+    return clock, room, component, ZoneReporter(room, component, clock, Settings().telemetry)
+
+
+def test_a_room_without_a_temperature_says_nothing():
+    _, _, component, reporter = make()
+    reporter.tend()
+    assert not component.read
+    assert not component.sent
+
+
+def test_a_temperature_is_sent_at_once_and_then_each_minute():
+    clock, room, component, reporter = make()
+    room.temperature_centi_c = 2000
+    for _ in range(61):
+        reporter.tend()
+        clock.advance(1000)
+    assert component.sent == [2000, 2000]
+    assert len(component.read) == 61
+
+
+def test_what_the_session_did_not_take_is_offered_again():
+    clock, room, component, reporter = make()
+    room.temperature_centi_c = 2000
+    component.is_full = True
+    reporter.tend()
+    component.is_full = False
+    clock.advance(1000)
+    reporter.tend()
+    assert component.sent == [2000]
+
+
+def test_the_heap_in_use_is_sent_every_ten_minutes():
+    clock = FakeClock()
+    root = Component()
+    cloud = Cloud(Device(), Session(), [], root, Board(), clock, Settings().telemetry)
+    for _ in range(1201):
+        cloud.tend()
+        clock.advance(1000)
+    assert root.sent == [4096, 4096, 4096]
+
+
+def test_the_counters_keep_their_meaning():
+    cloud = Cloud(Device(), Session(), [], Component(), Board(), FakeClock(), Settings().telemetry)
+    found = {}
+    cloud.statistics(found)
+    assert found == {
+        "state": "online",
+        "telemetry_sent": 9,
+        "telemetry_acked": 6,
+        "telemetry_dropped": 1,
+        "telemetry_waiting": 2,
+        "desired_acked": 7,
+        "desired_rejected": 8,
+        "commands_answered": 4,
+        "c2d_completed": 5,
+        "reconnects": 3,
+    }
