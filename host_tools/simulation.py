@@ -3,8 +3,8 @@
 What the interpreter does, and what this builds on:
 
 - SIGINT becomes KeyboardInterrupt in the firmware, whose `start.py` then switches off and exits
-  with 0. The interpreter may be embedded in a CPython process; during the first hundredth of a
-  second SIGINT still ends that one, which is as good.
+  with 0. The interpreter may be embedded in a CPython process, which SIGINT would end with a
+  traceback while it loads; so an early stop waits for INTERPRETER_START_S.
 - A reset is exit code 75. A bite of the watchdog is the signal SIGALRM, or 142 (128 + 14) where
   a shell stands between. Both start the firmware again; the environment tells it the cause.
 - Output is written line by line without buffering, tracebacks go to stderr; both arrive here as
@@ -36,6 +36,8 @@ WATCHDOG_EXIT_CODES = (-signal.SIGALRM, 128 + signal.SIGALRM)
 # A firmware that resets more often has a fault that another start does not cure.
 MAX_RESETS_PER_MINUTE = 20
 GRACE_S = 5.0
+# SIGINT reaches the firmware, and not what loads its interpreter, this long after the start.
+INTERPRETER_START_S = 0.3
 # A console line longer than this is cut: nothing that firmware prints is allowed to fill memory.
 MAX_LINE_BYTES = 16384
 _CHUNK_BYTES = 4096
@@ -106,6 +108,7 @@ class Thermostat:
         self._life: asyncio.Task[int] | None = None
         self._house_has_ended = False
         self._stopping = False
+        self._started_s = 0.0
         self.resets = 0
 
     @property
@@ -128,7 +131,7 @@ class Thermostat:
             self._house = await self._spawn(self._parts.house_command(self._data), "")
             assert self._house.stdout is not None
             self._house_lines = asyncio.create_task(self._watch_house(self._house.stdout))
-            self._process = await self._spawn(self._parts.command(), "power_on")
+            self._process = await self._spawn_firmware("power_on")
         except BaseException:
             await self._tear_house_down()
             raise
@@ -167,6 +170,7 @@ class Thermostat:
     # -- ending
 
     async def _interrupt(self, life: asyncio.Task[int], grace_s: float) -> None:
+        await asyncio.sleep(self._started_s + INTERPRETER_START_S - time.monotonic())
         self._send(signal.SIGINT)
         done, _ = await asyncio.wait({life}, timeout=grace_s)
         if not done:
@@ -203,7 +207,7 @@ class Thermostat:
                 return code
             self._count_reset()
             self._say(f"simulation: reset ({cause})")
-            self._process = await self._spawn(self._parts.command(), cause)
+            self._process = await self._spawn_firmware(cause)
             if self._stopping:
                 self._send(signal.SIGINT)
 
@@ -271,6 +275,10 @@ class Thermostat:
             await asyncio.gather(self._house_lines, return_exceptions=True)
         for name in _PIPES:
             (self._data / name).unlink(missing_ok=True)
+
+    async def _spawn_firmware(self, reset_cause: str) -> asyncio.subprocess.Process:
+        self._started_s = time.monotonic()
+        return await self._spawn(self._parts.command(), reset_cause)
 
     async def _spawn(self, command: list[str], reset_cause: str) -> asyncio.subprocess.Process:
         environment = {k: v for k, v in os.environ.items() if k not in _FOREIGN}
