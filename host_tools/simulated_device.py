@@ -133,8 +133,13 @@ class SimulatedDevice:
 
     async def wait_end(self) -> NoReturn:
         """Raises SimulationError once it has ended by itself."""
-        code = await self.process.wait()
-        raise SimulationError(f"the thermostat ended by itself (exit code {code}); {self.last()}")
+        try:
+            code = await self.process.wait()
+        except SimulationError as error:
+            what, _, _ = str(error).partition(";")
+        else:
+            what = f"the thermostat ended by itself (exit code {code})"
+        raise SimulationError(f"{what}; {self.last()}")
 
     def last(self) -> str:
         """What its console said last, or what to do if it said nothing."""

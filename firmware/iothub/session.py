@@ -330,6 +330,8 @@ class Session:
 
     def _fail(self, error):
         name = STATE_NAMES[self.state]
+        if self.state == CONNECTING:
+            name = "connecting to %s" % self._identity.dial_host()
         self._fire(_FAILED)
         if self.state == STOPPED:
             return

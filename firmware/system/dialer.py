@@ -54,7 +54,7 @@ class Dialer:
             return self._resolver(host, port)
         except OSError:
             if (host, port) not in self._last_good:
-                raise
+                raise OSError("no such name, or no network: check HostName")
             return self._last_good[host, port]
 
     def remember(self, host, port, address):

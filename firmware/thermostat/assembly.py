@@ -45,13 +45,21 @@ def assemble(board):
 
     app = App(board, clock, settings)
     app.set_points = _load_set_points(board.data_path, clock, settings)
+    for at, zone in enumerate(settings.zones):
+        try:
+            _add_room(app.rooms, at, zone, board, clock, settings, app.set_points)
+        except ConfigurationError as error:
+            trouble = error.within("config.json")
+    gc.collect()
     try:
-        app.rooms = _build_rooms(board, clock, settings, app.set_points)
-        gc.collect()
         if settings.connection_string:
             app.cloud = _build_cloud(app, _FIRMWARE, settings)
     except ConfigurationError as error:
         trouble = error.within("config.json")
+    except MemoryError:
+        trouble = ConfigurationError(
+            "connection", "more bytes than this board has", "lower its ..._bytes", "config.json"
+        )
     if trouble:
         teller.error("%s", trouble)
         teller.error("until then the rooms are controlled without it")
@@ -88,26 +96,26 @@ def _load_set_points(folder, clock, settings):
 # ---- rooms
 
 
-def _build_rooms(board, clock, settings, set_points):
+def _add_room(rooms, at, zone, board, clock, settings, set_points):
+    """One zone that cannot be used leaves the others as they are. Raises ConfigurationError."""
     from drivers.relay import Relay
 
     from thermostat.history import History
     from thermostat.room import Room
 
-    rooms = []
-    for at, zone in enumerate(settings.zones):
-        if zone.present:
-            try:
-                board.i2c(zone.bus)
-                relay = None if zone.relay is None else Relay(board.relay_pin(zone.relay))
-            except (IndexError, ValueError) as error:
-                raise ConfigurationError("zones[%d]" % at, "%s: %s" % (board.NAME, error))
-            history = History(clock)
-            teller = Log("room")
-            rooms.append(
-                Room(zone, settings.control, relay, board.i2c, set_points, history, teller)
-            )
-    return rooms
+    if not zone.present:
+        return
+    try:
+        board.i2c(zone.bus)
+        relay = None if zone.relay is None else Relay(board.relay_pin(zone.relay))
+    except ValueError as error:
+        raise ConfigurationError("zones[%d].bus" % at, str(error))
+    except IndexError:
+        reason = "%s has no relay %d" % (board.NAME, zone.relay)
+        raise ConfigurationError("zones[%d].relay" % at, reason)
+    history = History(clock)
+    teller = Log("room")
+    rooms.append(Room(zone, settings.control, relay, board.i2c, set_points, history, teller))
 
 
 # ---- cloud

@@ -126,7 +126,7 @@ def test_a_hub_that_comes_late(tmp_path):
             text = server.device_connection_string(DEVICE)
         async with house:
             line = await house.line("next try")
-            assert "connecting: " in line
+            assert f"connecting to {server.host}: " in line
             await house.heats()
             async with server:
                 server.hub.registry.create({"deviceId": DEVICE, **_with_key_of(text)})

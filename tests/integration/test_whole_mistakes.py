@@ -48,6 +48,8 @@ GOOD = (
     + 43 * "A"
     + '="'
 )
+TWO_ROOMS = '{"version": 1, "zones": ['
+TWO_ROOMS += '{"name": "thermostat1", "sensor": "sht4x", "bus": 0, "relay": 0},'
 BROKEN = {
     "no JSON": ("{version: 1}", ["is not JSON"]),
     "an unknown member": (GOOD + ', "zonse": []}', ["zonse", "zones"]),
@@ -60,6 +62,18 @@ BROKEN = {
     "a missing root": (
         GOOD + ', "root_certificates": ["my-ca.der"]}',
         ["root_certificates", "my-ca.der"],
+    ),
+    "a second room on a bus that is not there": (
+        TWO_ROOMS + ' {"name": "thermostat2", "sensor": "bme280", "bus": 7, "relay": 1}]}',
+        ["zones[1].bus", "7", "0 and 1"],
+    ),
+    "a second room on a relay that is not there": (
+        TWO_ROOMS + ' {"name": "thermostat2", "sensor": "bme280", "bus": 1, "relay": 9}]}',
+        ["zones[1].relay", "no relay 9"],
+    ),
+    "more than the memory": (
+        GOOD + ', "connection": {"telemetry_bytes": 262144}}',
+        ["connection", "bytes"],
     ),
     "a root that is none": (
         GOOD + ', "root_certificates": ["config.json"]}',
