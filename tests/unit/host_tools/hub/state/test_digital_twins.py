@@ -259,7 +259,7 @@ def _written(value):
 @example([_add("/b", {"b": 0}), _remove("/b/b"), _add("/b", 0)], [])
 @example([_add("/a/a", 0), _remove("/a"), _add("/a", {})], [])
 @example([_add("/a", {"b": 1})], [_add("/a", {"b": None}), _add("/a/c", 2)])
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300)
 @given(st.lists(_OPERATIONS, min_size=1, max_size=4), st.lists(_OPERATIONS, max_size=4))
 def test_a_patch_does_to_desired_what_json_patch_says(first, second):
     hub = make_hub("d1")
