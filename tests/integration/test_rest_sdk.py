@@ -5,25 +5,20 @@ and where the CA lies. It asserts for itself; what it must not see is asserted h
 """
 
 import asyncio
-import datetime
-import ipaddress
 import os
-import ssl
 import sys
 import textwrap
 
 import pytest
 from aiohttp import web
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from doubles.hub_connection import FakeConnection
 
+from host_tools.hub import certificates
 from host_tools.hub.endpoints.rest import rest_app
 from host_tools.hub.state.c2d import Message
 from host_tools.hub.state.hub import Hub
 from host_tools.hub.storage import Storage
+from host_tools.hub.tls import server_context
 
 pytest.importorskip("azure.iot.hub")
 
@@ -55,41 +50,11 @@ class refused:
 """
 
 
-def _certificate(subject, key, issuer=None, issuer_key=None):
-    now = datetime.datetime.now(datetime.timezone.utc)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)])
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(issuer.subject if issuer else name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), True)
-    )
-    if issuer:
-        names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-        builder = builder.add_extension(x509.SubjectAlternativeName(names), False)
-    return builder.sign(issuer_key or key, hashes.SHA256())
-
-
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory):
     """(server context, path of the CA's certificate)"""
-    folder = tmp_path_factory.mktemp("tls")
-    pem = serialization.Encoding.PEM
-    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    ca = _certificate("test CA", ca_key)
-    leaf = _certificate("localhost", key, ca, ca_key)
-    private = key.private_bytes(
-        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (folder / "ca.pem").write_bytes(ca.public_bytes(pem))
-    (folder / "server.pem").write_bytes(private + leaf.public_bytes(pem))
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(folder / "server.pem")
-    return context, folder / "ca.pem"
+    made = certificates.prepare(tmp_path_factory.mktemp("tls"), {"localhost", "127.0.0.1"})
+    return server_context(made.server), made.ca_pem
 
 
 def _new_hub():
