@@ -3,24 +3,40 @@
 Each group of verbs is a module of its own. Here is only what they share: the root of the command,
 and the translation of what went wrong to `thermo: what happened; what to do` and an exit code.
 """
+# ruff: noqa: E402 - the first thing is an ear for Ctrl-C
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
+
+# The rest takes half a second to load. Ctrl-C ends that without a word, not with a traceback.
+_interrupt = signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import typer
 
 from host_tools import demo_commands, hub_commands, hub_exec
 from host_tools.compile import CompileError
+from host_tools.demo import DemoError
 from host_tools.hub.certificates import WorkspaceError
 from host_tools.hub.listeners import ServerError
 from host_tools.hub.state.errors import HubError
 from host_tools.hub.storage import StorageError
 from host_tools.simulation import SimulationError
 
+signal.signal(signal.SIGINT, _interrupt)
+
 # What is told in one line: each of them says what happened and what to do
-PROBLEMS = (CompileError, HubError, ServerError, SimulationError, StorageError, WorkspaceError)
+PROBLEMS = (
+    CompileError,
+    DemoError,
+    HubError,
+    ServerError,
+    SimulationError,
+    StorageError,
+    WorkspaceError,
+)
 
 _MANUAL = """The thermostat's tools: a local Azure IoT Hub, and what belongs to boards.
 

@@ -24,10 +24,10 @@ from rich.live import Live
 from host_tools import screen
 from host_tools.hub.client_environment import client_environment
 from host_tools.hub.launcher import serving
-from host_tools.hub.listeners import ServerError
 from host_tools.hub.server import HubServer
 from host_tools.hub.state.telemetry import Event
 from host_tools.simulated_device import SimulatedDevice, write_configuration
+from host_tools.simulation import SimulationError
 
 DEVICE = "thermostat"
 ROOMS = ("thermostat1", "thermostat2")
@@ -67,23 +67,26 @@ COUNTERS = (
 )
 
 
+class DemoError(Exception):
+    """The demonstration did not show what it promises."""
+
+
 class Demo:
     """One run; `seconds` 0 lasts until Ctrl-C."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._console = Console(highlight=False, soft_wrap=True)
+        self._console = Console(highlight=False)
         self._zones = {name: screen.ZoneView(name) for name in ROOMS}
         self._view = screen.View(DEVICE, "", list(self._zones.values()), speed=SPEED)
         self._stop = asyncio.Event()
         self._began = 0.0
         self._delivered = 0
         self._first_ack_s: float | None = None
-        self._tour_failed = False
 
-    async def run(self) -> int:
-        """Returns: 0, or 1 when the tour failed or a message was lost. Raises ServerError,
-        SimulationError and what the hub raises when it cannot start."""
+    async def run(self) -> None:
+        """Raises DemoError when the tour failed or a message was lost, SimulationError, and what
+        the hub raises when it cannot start."""
         with self._interruptible(), tempfile.TemporaryDirectory(prefix="thermo-") as name:
             folder = Path(name)
             async with serving(folder / "hub", None) as server:
@@ -98,7 +101,7 @@ class Demo:
                     await device.stop()
                     unsubscribe()
                 self._refresh(server, device)
-                return self._summarize(device)
+                self._summarize(device)
 
     # ---- the parties
 
@@ -110,29 +113,37 @@ class Demo:
         return SimulatedDevice(folder, SPEED, self._take_line)
 
     async def _live(self, server: HubServer, device: SimulatedDevice) -> None:
-        """Wait for the device, take the tour, and stay until the time is over."""
-        stopped = asyncio.create_task(self._stop.wait())
+        """Take the tour, and stay until the time is over. Raises SimulationError when the device
+        does not come online, or ends."""
         toured = asyncio.create_task(self._tour(server, device))
+        ended = asyncio.create_task(device.wait_end())
+        over = asyncio.create_task(self._wait_over(toured))
+        waiting: set[asyncio.Task[None]] = {toured, ended, over}
         try:
-            if self._seconds:
-                await asyncio.wait({stopped}, timeout=self._seconds)
-                await asyncio.wait({stopped, toured}, return_when=asyncio.FIRST_COMPLETED)
-            else:
-                await stopped
-            if toured.done():
-                toured.result()
+            while not over.done():
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
         finally:
-            for task in (stopped, toured):
+            for task in (toured, ended, over):
                 task.cancel()
-            await asyncio.gather(stopped, toured, return_exceptions=True)
+            await asyncio.gather(toured, ended, over, return_exceptions=True)
+
+    async def _wait_over(self, toured: asyncio.Task[None]) -> None:
+        """Until Ctrl-C; with a time, until that is over and the tour taken."""
+        stopped = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait({stopped}, timeout=self._seconds or None)
+            await asyncio.wait({stopped, toured}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
 
     async def _tour(self, server: HubServer, device: SimulatedDevice) -> None:
         try:
             await asyncio.wait_for(device.wait_online(), ONLINE_S)
         except asyncio.TimeoutError:
-            raise ServerError(
-                f"the thermostat was not online within {ONLINE_S:.0f} s; its console says why:\n"
-                + "\n".join(device.lines)
+            raise SimulationError(
+                f"the thermostat was not online within {ONLINE_S:.0f} s; {device.last()}"
             ) from None
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "host_tools.tour"),
@@ -146,7 +157,7 @@ class Demo:
             await asyncio.wait_for(self._follow_tour(process), TOUR_S)
         except asyncio.TimeoutError:
             self._say_tour("the tour did not end in time")
-            self._tour_failed = True
+            self._view.tour_failed = True
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
@@ -156,7 +167,7 @@ class Demo:
         assert process.stdout is not None
         async for line in process.stdout:
             self._say_tour(line.decode(errors="replace").rstrip())
-        self._tour_failed = await process.wait() != 0
+        self._view.tour_failed = await process.wait() != 0
 
     # ---- what comes in
 
@@ -176,12 +187,15 @@ class Demo:
     def _take_line(self, line: str) -> None:
         self._view.log.append(line)
         if not self._console.is_terminal:
-            self._console.print(f"  device: {line}", markup=False)
+            self._print(f"  device: {line}")
 
     def _say_tour(self, line: str) -> None:
         self._view.tour.append(line)
         if not self._console.is_terminal:
-            self._console.print(f"  tour: {line}", markup=False)
+            self._print(f"  tour: {line}")
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, markup=False, soft_wrap=True)
 
     def _refresh(self, server: HubServer, device: SimulatedDevice) -> None:
         """Bring the view up to date with hub, simulation and device."""
@@ -222,13 +236,14 @@ class Demo:
         while True:
             self._refresh(server, device)
             if live is not None:
-                live.update(screen.draw(self._view), refresh=True)
+                live.update(screen.draw(self._view, *self._console.size), refresh=True)
             elif self._view.seconds >= next_line_s:
                 next_line_s += STATE_LINE_S
-                self._console.print(screen.state_line(self._view))
+                self._print(screen.state_line(self._view))
             await asyncio.sleep(REFRESH_S)
 
-    def _summarize(self, device: SimulatedDevice) -> int:
+    def _summarize(self, device: SimulatedDevice) -> None:
+        """Print the summary. Raises DemoError if something did not go as it must."""
         stats = device.stats
         summary: dict[str, Any] = {name: int(stats.get(name, 0)) for name in COUNTERS}
         sent = summary["telemetry_sent"]
@@ -239,7 +254,11 @@ class Demo:
         first = self._first_ack_s
         summary["seconds_to_first_ack"] = None if first is None else round(first, 2)
         print("summary " + json.dumps(summary), flush=True)
-        return 1 if self._tour_failed or summary["lost"] else 0
+        if self._view.tour_failed:
+            last = self._view.tour[-1] if self._view.tour else "the tour ended without a word"
+            raise DemoError(f"{last}; the console of the thermostat may tell more")
+        if summary["lost"]:
+            raise DemoError(f"{summary['lost']} messages were lost; please report this")
 
     @contextlib.contextmanager
     def _interruptible(self) -> Iterator[None]:
@@ -260,6 +279,6 @@ def _no_screen() -> Iterator[None]:
     yield None
 
 
-def demo(seconds: float) -> int:
-    """Run the demonstration; its exit code."""
-    return asyncio.run(Demo(seconds).run())
+def demo(seconds: float) -> None:
+    """Run the demonstration. Raises as `Demo.run`."""
+    asyncio.run(Demo(seconds).run())

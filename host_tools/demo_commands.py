@@ -14,7 +14,7 @@ def demo(
     seconds: Annotated[
         float, typer.Option(min=0, max=86400, help="End after so long; 0: at Ctrl-C.")
     ] = 0,
-) -> int:
+) -> None:
     """Run a hub, a thermostat and a tour of it, live on the screen.
 
     The thermostat is the firmware itself on MicroPython's unix port, in simulated rooms under
@@ -22,4 +22,4 @@ def demo(
     a terminal it prints lines. The last line is a summary in JSON.
     """
     logging.basicConfig(level=logging.ERROR)
-    return demonstration.demo(seconds)
+    demonstration.demo(seconds)

@@ -13,9 +13,13 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-# As many readings as the curve of a room has columns.
+# As many readings are kept as the curve of a room can have columns.
 CURVE_COLUMNS = 40
-LOG_LINES = 6
+LOG_LINES = 12
+# What the columns left of the curve take, with borders
+_BESIDE_CURVE = 62
+# Everything but the lines of tour and console: a terminal of 24 rows has room for both
+_FIXED_ROWS = 15
 _BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -47,6 +51,7 @@ class View:
     reported_version: int = 0
     counters: dict[str, int] = field(default_factory=dict)
     tour: list[str] = field(default_factory=list)
+    tour_failed: bool = False
     log: deque[str] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
 
 
@@ -54,8 +59,9 @@ def degrees(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f} °C"
 
 
-def curve(values: deque[float]) -> str:
-    """The readings as one line of bars, scaled between their minimum and maximum."""
+def curve(readings: deque[float], columns: int = CURVE_COLUMNS) -> str:
+    """The last readings as one line of bars, scaled between their minimum and maximum."""
+    values = list(readings)[-columns:]
     if not values:
         return ""
     low, high = min(values), max(values)
@@ -64,12 +70,12 @@ def curve(values: deque[float]) -> str:
     return "".join(_BARS[int((value - low) / span * (len(_BARS) - 1))] for value in values)
 
 
-def zones_table(view: View) -> Table:
+def zones_table(view: View, width: int) -> Table:
     table = Table(expand=True, box=None, pad_edge=False)
-    for title in ("room", "temperature", "set point", "relay", "acknowledged", "lately"):
-        table.add_column(
-            title, justify="right" if title in ("temperature", "set point") else "left"
-        )
+    for title in ("room", "temperature", "set point", "relay", "acknowledged"):
+        is_number = title in ("temperature", "set point")
+        table.add_column(title, justify="right" if is_number else "left", no_wrap=True)
+    table.add_column("lately", ratio=1, no_wrap=True)
     for zone in view.zones:
         relay = Text("ON", style="bold red") if zone.heating else Text("off", style="dim")
         table.add_row(
@@ -78,44 +84,62 @@ def zones_table(view: View) -> Table:
             degrees(zone.target),
             relay,
             zone.ack,
-            Text(curve(zone.curve), style="cyan"),
+            Text(curve(zone.curve, max(1, width - _BESIDE_CURVE)), style="cyan"),
         )
     return table
 
 
-def messages_line(view: View) -> str:
+def title_lines(view: View) -> list[str]:
+    state = "online" if view.connected else "offline"
+    return [
+        f"{view.device} is {state} at {view.hub} · outside {degrees(view.outside)} · "
+        f"rooms at {view.speed:g}× · {view.seconds:.0f} s",
+        f"{view.model or 'no model yet'} · "
+        f"twin desired v{view.desired_version}, reported v{view.reported_version}",
+    ]
+
+
+def message_lines(view: View) -> list[str]:
     counters = view.counters
-    return (
+    return [
         f"telemetry {counters.get('telemetry_sent', 0)} sent, "
         f"{counters.get('telemetry_acked', 0)} acknowledged · "
         f"set points {counters.get('desired_acked', 0)} accepted, "
-        f"{counters.get('desired_rejected', 0)} refused · "
-        f"commands {counters.get('commands_answered', 0)} · "
-        f"messages {counters.get('c2d_completed', 0)} · "
-        f"twin desired v{view.desired_version}, reported v{view.reported_version}"
-    )
+        f"{counters.get('desired_rejected', 0)} refused",
+        f"commands {counters.get('commands_answered', 0)} answered · "
+        f"cloud-to-device messages {counters.get('c2d_completed', 0)} handled",
+    ]
 
 
-def title(view: View) -> str:
-    state = "online" if view.connected else "offline"
-    return (
-        f"{view.device} is {state} at {view.hub} · {view.model or 'no model yet'} · "
-        f"outside {degrees(view.outside)} · rooms at {view.speed:g}× · {view.seconds:.0f} s"
-    )
+def tour_lines(view: View) -> list[str]:
+    """Steps with their marks; a tour that failed says so in its last line."""
+    marks = ["✓"] * len(view.tour)
+    if view.tour_failed:
+        marks[-1:] = ["✗"]
+    steps = [f"{mark} {line}" for mark, line in zip(marks, view.tour, strict=True)]
+    return steps or ["the tour begins …"]
 
 
-def draw(view: View) -> RenderableType:
-    """The whole screen."""
-    tour = Text("\n".join(f"✓ {line}" for line in view.tour) or "the tour begins …")
-    log = Text("\n".join(view.log) or "–", style="dim", no_wrap=True, overflow="ellipsis")
+def draw(view: View, width: int, height: int) -> RenderableType:
+    """The whole screen, in so many columns and rows; its least is 80 by 24."""
+    tour = tour_lines(view)
+    log_rows = max(1, min(LOG_LINES, height - _FIXED_ROWS - len(tour)))
     return Group(
-        Text(title(view), style="bold"),
-        Panel(zones_table(view), title="rooms"),
-        Text(messages_line(view)),
-        Panel(tour, title="tour through azure-iot-hub"),
-        Panel(log, title="console of the thermostat"),
+        *[_line(line, "bold") for line in title_lines(view)],
+        Panel(zones_table(view, width), title="rooms"),
+        *[_line(line) for line in message_lines(view)],
+        Panel(_line("\n".join(tour)), title="tour through azure-iot-hub"),
+        Panel(
+            _line("\n".join(list(view.log)[-log_rows:]) or "–", "dim"),
+            title="console of the thermostat",
+        ),
         Text("Ctrl-C ends everything", style="dim"),
     )
+
+
+def _line(text: str, style: str = "") -> Text:
+    """What is too long for the terminal is cut, visibly, and takes no second row."""
+    return Text(text, style=style, no_wrap=True, overflow="ellipsis")
 
 
 def state_line(view: View) -> str:

@@ -14,7 +14,7 @@ import shutil
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from host_tools.compile import compile_tree
 from host_tools.hub.launcher import Order
@@ -35,6 +35,7 @@ MODELS = {
 EXEC_TELEMETRY = {"zone_period_s": 5, "zone_least_s": 2}
 _ONLINE = " INFO iothub: online as "
 _STATS = "stats "
+_POLL_S = 0.05
 # As the supervisor's own steps: a long leave means that the hub no longer answers
 STOP_GRACE_S = 8.0
 
@@ -44,7 +45,7 @@ def parts() -> Parts:
     or MICROPYTHON gives. Raises CompileError."""
     interpreter = os.environ.get("MICROPYTHON")
     found = Path(interpreter) if interpreter else ROOT / ".venv-micropython/bin/micropython"
-    if not found.exists():
+    if not interpreter and not found.exists():
         on_path = shutil.which("micropython")
         found = Path(on_path) if on_path else found
     compiled = ROOT / "build" / "mpy"
@@ -85,7 +86,11 @@ def simulation_environment(speed: float = 1.0) -> dict[str, str]:
 
 
 class SimulatedDevice:
-    """`folder` must hold its configuration already. `on_line` sees each line of the console."""
+    """`folder` must hold its configuration already. `on_line` sees each line of the console.
+
+    `has_arrived`: what the hub must know of it, besides that it is online, before it counts as
+    online here.
+    """
 
     def __init__(
         self,
@@ -93,10 +98,12 @@ class SimulatedDevice:
         speed: float = 1.0,
         on_line: Callable[[str], None] | None = None,
         device_parts: Parts | None = None,
+        has_arrived: Callable[[], bool] = lambda: True,
     ) -> None:
         self.stats: dict[str, Any] = {}
         self.lines: deque[str] = deque(maxlen=KEPT_LINES)
         self._on_line = on_line
+        self._has_arrived = has_arrived
         self._online = asyncio.Event()
         self._folder = folder
         environment = simulation_environment(speed)
@@ -108,18 +115,32 @@ class SimulatedDevice:
 
     async def wait_online(self) -> None:
         """Return once it is through with connecting. Raises SimulationError if it ends."""
-        online = asyncio.create_task(self._online.wait())
-        ended = asyncio.create_task(self.process.wait())
+        arrived = asyncio.create_task(self._arrive())
+        ended = asyncio.create_task(self.wait_end())
         try:
-            await asyncio.wait({online, ended}, return_when=asyncio.FIRST_COMPLETED)
-            if not online.done():
-                tail = "\n  ".join(list(self.lines)[-5:])
-                raise SimulationError(f"the thermostat ended instead of going online:\n  {tail}")
+            await asyncio.wait({arrived, ended}, return_when=asyncio.FIRST_COMPLETED)
+            if not arrived.done():
+                await ended
         finally:
-            for task in (online, ended):
+            for task in (arrived, ended):
                 task.cancel()
-                with contextlib.suppress(asyncio.CancelledError, SimulationError):
-                    await task
+            await asyncio.gather(arrived, ended, return_exceptions=True)
+
+    async def _arrive(self) -> None:
+        await self._online.wait()
+        while not self._has_arrived():
+            await asyncio.sleep(_POLL_S)
+
+    async def wait_end(self) -> NoReturn:
+        """Raises SimulationError once it has ended by itself."""
+        code = await self.process.wait()
+        raise SimulationError(f"the thermostat ended by itself (exit code {code}); {self.last()}")
+
+    def last(self) -> str:
+        """What its console said last, or what to do if it said nothing."""
+        if self.lines:
+            return f"its last line: {self.lines[-1].strip()}"
+        return "it said nothing: run `make setup`, or set MICROPYTHON to a MicroPython unix port"
 
     async def stop(self) -> None:
         """End it in order, or by force."""
@@ -144,8 +165,14 @@ class SimulatedDevice:
             self._on_line(line)
 
 
-def ordered_device(_: HubServer, order: Order) -> SimulatedDevice:
+def ordered_device(server: HubServer, order: Order) -> SimulatedDevice:
     """The thermostat that `thermo hub exec` asks for, in its ordinary pace but for telemetry."""
+
+    def has_reported() -> bool:
+        """Who reads its twin first thing finds what it is, not an empty page."""
+        reported = server.hub.twins.device_view(order.device_id)["reported"]
+        return isinstance(reported, dict) and len(reported) > 1
+
     settings = {"model": MODELS[order.model], "telemetry": EXEC_TELEMETRY}
     write_configuration(order.folder, order.connection_string, order.ca_der, settings)
-    return SimulatedDevice(order.folder)
+    return SimulatedDevice(order.folder, has_arrived=has_reported)

@@ -58,7 +58,7 @@ class Tour:
     def read_twin(self) -> str:
         twin = self.registry.get_twin(self.device_id)
         model = twin.additional_properties.get("modelId") or "no model id"
-        return f"twin read: model {model}, {twin.connection_state}, etag {twin.etag}"
+        return f"twin read: {twin.connection_state}, etag {twin.etag}, model {model}"
 
     def set_targets(self) -> str:
         twin = self.registry.get_twin(self.device_id)
@@ -71,7 +71,7 @@ class Tour:
         for name in COMPONENTS:
             self.wait_ack(name, version, 200)
         shown = ", ".join(f"{name} {target} °C" for name, target in TARGETS.items())
-        return f"set points written with the twin's etag: {shown}; both acknowledged with 200"
+        return f"both set points acknowledged with 200: {shown}; the etag matched"
 
     def set_impossible_target(self) -> str:
         desired = {"thermostat2": {"__t": "c", "targetTemperature": IMPOSSIBLE_TARGET}}

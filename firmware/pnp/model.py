@@ -55,7 +55,7 @@ def models_folder(files, path):
     def open_text(dtmi):
         name = dtmi.split(":")[-1].replace(";", "-").lower() + ".json"
         if "/" in name or name not in files.listdir(path):
-            raise ModelError("no model %s; there are %s" % (dtmi, _present(files, path)))
+            raise ModelError("no model %s; choose one of %s" % (dtmi, _present(files, path)))
         return _text(files, path, name)
 
     return open_text

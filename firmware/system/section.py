@@ -91,8 +91,8 @@ def refuse_unknown(found, known, path):
             raise ConfigurationError(
                 joined(path, key[:_SHOWN_CHARACTERS]),
                 "unknown key",
-                'did you mean "%s"? The keys here are %s'
-                % (nearest(key, known), ", ".join(sorted(known))),
+                'did you mean "%s"? Correct it or take it away, then start again'
+                % nearest(key, known),
             )
 
 

@@ -9,6 +9,7 @@ Tasks under the supervisor, none of which waits for another:
 On every way out the relays go off first. What it consists of is put together by `assembly`.
 """
 
+import gc
 import json
 import time
 
@@ -101,12 +102,13 @@ class App:
     async def _keep_up(self):
         statistics_due_s = 0
         while True:
-            if self.cloud is not None:
-                self.cloud.tend()
-            self.set_points.poll()
+            # Before more is sent: what went last time has arrived
             if self.clock.uptime_s() >= statistics_due_s:
                 statistics_due_s = self.clock.uptime_s() + self._pace.stats_period_s
                 self.print_statistics()
+            if self.cloud is not None:
+                self.cloud.tend()
+            self.set_points.poll()
             if self._is_restart_due():
                 self.log.warning("restarting, as asked")
                 self.leave()
@@ -131,7 +133,8 @@ class App:
         self.board.reset()
 
     def statistics(self):
-        """Counters and states, a dict of plain values."""
+        """Counters and states, a dict of plain values; of the heap what lives."""
+        gc.collect()
         found = {"heap": self.board.heap_in_use(), "uptime_s": self.clock.uptime_s()}
         if self.cloud is not None:
             self.cloud.statistics(found)

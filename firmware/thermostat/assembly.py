@@ -156,7 +156,10 @@ def _build_device(clock, folder, settings):
     try:
         model = load(settings.connection.model_id, models_folder(_Files, folder + "/models"))
     except ModelError as error:
-        raise ConfigurationError("model", str(error))
+        reason, _, advice = str(error).partition("; ")
+        raise ConfigurationError(
+            "model", reason, advice or "choose another, or correct its file in models/"
+        )
     return Device(model, clock, Log("pnp"), settings.connection)
 
 
@@ -176,14 +179,13 @@ def _build_session(app, device, outbox, folder, settings):
     from iothub.errors import IdentityError
     from iothub.session import Session
     from system.dialer import Dialer
-    from system.tls import make_context
 
     connection = settings.connection
     try:
         who = identity.parse(settings.connection_string)
     except IdentityError as error:
         raise ConfigurationError("connection_string", str(error))
-    context = make_context(_roots(folder, app.board.data_path, settings.root_certificates))
+    context = _tls_context(_roots(folder, app.board.data_path, settings.root_certificates))
     dialer = Dialer(context, app.clock, app.board.resolver, connection.dial_timeout_ms)
     return Session(
         who,
@@ -195,6 +197,19 @@ def _build_session(app, device, outbox, folder, settings):
         device,
         connection,
     )
+
+
+def _tls_context(roots):
+    from system.tls import make_context
+
+    try:
+        return make_context(roots)
+    except ValueError:
+        raise ConfigurationError(
+            "root_certificates",
+            "one of the files is not a certificate in DER form",
+            "convert it (openssl x509 -outform der) and start again",
+        )
 
 
 def _roots(folder, data_path, names):
