@@ -6,23 +6,37 @@ who asked for them, and for no log.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+
 from host_tools.hub.server import HubServer
+from host_tools.hub.trust import bundle_variables
 
 
 def client_environment(server: HubServer, device_id: str) -> dict[str, str]:
-    """Variables to set, over whatever is set already. Raises HubError 404001.
+    """Variables to set, over whatever is set already. Raises HubError 404001."""
+    return {
+        **connection_variables(server, device_id, device_id, os.environ),
+        **bundle_variables(server.certificates.ca_bundle),
+    }
 
-    SSL_CERT_FILE serves azure-iot-device and uamqp, REQUESTS_CA_BUNDLE azure-iot-hub,
-    NODE_EXTRA_CA_CERTS the SDKs for Node.js.
-    """
-    found = server.certificates
-    bundle = str(found.ca_bundle.absolute())
+
+def connection_variables(
+    server: HubServer, device_id: str, own_device_id: str, environment: Mapping[str, str]
+) -> dict[str, str]:
+    """Where the hub is: the device that services look at, and the one that a client is itself.
+    Raises HubError 404001."""
     return {
         "IOTHUB_CONNECTION_STRING": server.service_connection_string(),
         "IOTHUB_DEVICE_ID": device_id,
-        "IOTHUB_DEVICE_CONNECTION_STRING": server.device_connection_string(device_id),
+        "IOTHUB_DEVICE_CONNECTION_STRING": server.device_connection_string(own_device_id),
         "IOTHUB_DEVICE_SECURITY_TYPE": "connectionString",
-        "SSL_CERT_FILE": bundle,
-        "REQUESTS_CA_BUNDLE": bundle,
-        "NODE_EXTRA_CA_CERTS": str(found.ca_pem.absolute()),
+        **_without_proxy(environment, server),
     }
+
+
+def _without_proxy(environment: Mapping[str, str], server: HubServer) -> dict[str, str]:
+    """The hub is on this machine, whatever proxy leads out of it."""
+    names = [environment.get("NO_PROXY") or environment.get("no_proxy", "")]
+    text = ",".join([name for name in names if name] + ["localhost", server.host])
+    return {"NO_PROXY": text, "no_proxy": text}

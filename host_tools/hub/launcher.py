@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Protocol
 
 from host_tools.hub.child import Child, handled_signals
+from host_tools.hub.client_environment import connection_variables
 from host_tools.hub.listeners import ServerError
 from host_tools.hub.server import HTTPS_PORT, HubServer, Ports
 from host_tools.hub.trust import trust_environment
@@ -151,15 +152,12 @@ class _Launch:
 
     def _environment(self, server: HubServer, folder: Path) -> dict[str, str]:
         """Of the command: ours, with the variables of Microsoft's samples and of trust set."""
-        fresh_id = self._make_fresh_device(server)
+        own_id = self._make_fresh_device(server)
+        device_id = own_id if self._thermostat is None else self._thermostat[0]
         ours = dict(os.environ)
         return {
             **ours,
-            "IOTHUB_CONNECTION_STRING": server.service_connection_string(),
-            "IOTHUB_DEVICE_ID": fresh_id if self._thermostat is None else self._thermostat[0],
-            "IOTHUB_DEVICE_CONNECTION_STRING": server.device_connection_string(fresh_id),
-            "IOTHUB_DEVICE_SECURITY_TYPE": "connectionString",
-            **_without_proxy(ours, server),
+            **connection_variables(server, device_id, own_id, ours),
             **trust_environment(folder, server.certificates.ca_pem, ours),
         }
 
@@ -224,10 +222,3 @@ def _can_bind(host: str, port: int) -> bool:
             return True
     except OSError:
         return False
-
-
-def _without_proxy(environment: dict[str, str], server: HubServer) -> dict[str, str]:
-    """The hub is on this machine, whatever proxy leads out of it."""
-    names = [environment.get("NO_PROXY") or environment.get("no_proxy", "")]
-    text = ",".join([name for name in names if name] + ["localhost", server.host])
-    return {"NO_PROXY": text, "no_proxy": text}

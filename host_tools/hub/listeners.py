@@ -15,6 +15,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from host_tools.hub.state.hub import Hub
 from host_tools.hub.storage import StorageError
@@ -86,11 +87,22 @@ async def swept(hub: Hub) -> AsyncIterator[None]:
         await _cancel({task})
 
 
+def _is_our_own(record: logging.LogRecord) -> bool:
+    """Whether it tells of an error of ours. A request that is not HTTP is the client's error: it
+    is answered with 400, and its lines, which may hold a token, are for no log."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError)
+
+
+_HTTP_LOG = logging.getLogger(f"{__name__}.http")
+_HTTP_LOG.addFilter(_is_our_own)
+
+
 @contextlib.asynccontextmanager
 async def serve_https(
     bound: socket.socket, context: ssl.SSLContext, app: web.Application
 ) -> AsyncIterator[None]:
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_S)
+    runner = web.AppRunner(app, access_log=None, logger=_HTTP_LOG, shutdown_timeout=_STOP_S)
     await runner.setup()
     try:
         await web.SockSite(runner, bound, ssl_context=context).start()

@@ -72,12 +72,16 @@ def trust_environment(
     shim = folder / "python"
     shim.mkdir()
     (shim / "sitecustomize.py").write_text(_SITECUSTOMIZE, encoding="utf-8")
-    variables = {name: str(bundle) for name in BUNDLE_VARIABLES}
+    variables = bundle_variables(bundle)
     variables["THERMO_CA_BUNDLE"] = str(bundle)
     # No separator at the end: an empty entry would stand for the current folder.
     paths = (str(shim), environment.get("PYTHONPATH", ""))
     variables["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
     return variables
+
+
+def bundle_variables(bundle: Path) -> dict[str, str]:
+    return dict.fromkeys(BUNDLE_VARIABLES, str(bundle.absolute()))
 
 
 def build_bundle(ca_pem: Path, environment: Mapping[str, str]) -> bytes:

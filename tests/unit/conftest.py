@@ -1,8 +1,16 @@
-"""What MicroPython has and CPython lacks, added where the firmware looks for it."""
+"""What MicroPython has and CPython lacks, added where the firmware looks for it; and hypothesis
+without chance."""
 
 import asyncio
 import gc
 import time
+
+import hypothesis
+
+# The same examples each time, so that what is red is red again; look for others with
+# `pytest --hypothesis-profile=default`.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("repeatable")
 
 _PERIOD = 1 << 30
 _HALF = _PERIOD >> 1

@@ -33,7 +33,7 @@ def newer_body(error: HubError) -> JsonObject:
         "info": error.info,
         "timestampUtc": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
-    return {"Message": json.dumps(inner), "ExceptionMessage": ""}
+    return {"Message": json.dumps(inner, separators=(",", ":")), "ExceptionMessage": ""}
 
 
 def error_answer(error: HubError, newer: bool) -> Answer:

@@ -44,7 +44,6 @@ class _Editor:
         self._reported = reported
         self._after = copy.deepcopy(desired)
         self._touched: set[tuple[str, ...]] = set()
-        self._components: set[str] = set()
 
     def apply(self, operation: _Operation) -> None:
         root = operation.path[0]
@@ -62,12 +61,10 @@ class _Editor:
 
     def patch(self) -> JsonObject:
         patch: JsonObject = {}
-        for path in sorted(self._touched, key=len):
-            _put(patch, path, _replacement(_at(self._before, path), _at(self._after, path)))
-        for name in self._components:
-            body = patch.get(name)
-            if isinstance(body, dict):
-                body[MARKER] = "c"
+        for path in self._touched:
+            # Where something above was touched too, its replacement says all there is to say.
+            if not any(path[:length] in self._touched for length in range(1, len(path))):
+                _put(patch, path, _replacement(_at(self._before, path), _at(self._after, path)))
         return patch
 
     def _root_value(self, name: str, operation: _Operation) -> Json:
@@ -77,7 +74,6 @@ class _Editor:
         if isinstance(value, dict) and "$metadata" in value:
             if self._is_known(name) and not self._is_component(name):
                 raise _not_conformant(name)
-            self._components.add(name)
             return {MARKER: "c", **_component_value(name, value)}
         if self._is_component(name):
             raise _refused((name,), "a component's value has to contain $metadata")
@@ -87,8 +83,10 @@ class _Editor:
         """The object that holds the last name of `path`; a component is made when missing."""
         name = path[0]
         if self._is_component(name) or not self._is_known(name):
-            self._components.add(name)
-            self._after.setdefault(name, {MARKER: "c"})
+            component = self._after.setdefault(name, {})
+            if isinstance(component, dict):
+                component[MARKER] = "c"
+                self._touched.add((name, MARKER))
         elif not isinstance(self._after.get(name), dict):
             raise _not_conformant(name)
         node: Json = self._after
@@ -126,7 +124,8 @@ def _parse_operation(document: Json) -> _Operation:
     )
     if len(names) > MAX_PATH_DEPTH or not all(_NAME.fullmatch(name) for name in names):
         raise digital_twin_patch_invalid(f"{path[:200]!r} is not a path of DTDL names.")
-    return _Operation(str(kind), names, document.get("value"))
+    # A copy: later operations change it, and the caller's document is the caller's.
+    return _Operation(str(kind), names, copy.deepcopy(document.get("value")))
 
 
 def _property_value(operation: _Operation) -> Json:
@@ -161,11 +160,9 @@ def _replacement(before: Json, after: Json) -> Json:
 
 
 def _put(patch: JsonObject, path: tuple[str, ...], value: Json) -> None:
-    """Set `value` at `path` of a patch, unless something above was removed."""
     for step in path[:-1]:
         node = patch.setdefault(step, {})
-        if not isinstance(node, dict):
-            return
+        assert isinstance(node, dict)
         patch = node
     patch[path[-1]] = value
 

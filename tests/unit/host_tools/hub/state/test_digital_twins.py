@@ -3,7 +3,7 @@ import copy
 from doubles.hub_connection import FakeConnection
 from doubles.hub_in_memory import make_hub
 from expect import raises
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from host_tools.hub.state.errors import HubError
@@ -216,7 +216,9 @@ def test_twin_limits_and_etags_hold_here_too():
 
 
 _NAMES = st.sampled_from(["a", "b", "c"])
-_VALUES = st.one_of(st.integers(0, 5), st.dictionaries(_NAMES, st.integers(0, 5), max_size=2))
+_SCALARS = st.integers(0, 5)
+_OBJECTS = st.dictionaries(_NAMES, st.one_of(st.none(), _SCALARS), max_size=2)
+_VALUES = st.one_of(_SCALARS, _OBJECTS, _OBJECTS.map(lambda value: {"$metadata": {}, **value}))
 _OPERATIONS = st.builds(
     lambda op, path, value: {"op": op, "path": "/" + "/".join(path), "value": value},
     st.sampled_from(["add", "replace", "remove"]),
@@ -225,8 +227,13 @@ _OPERATIONS = st.builds(
 )
 
 
+def _remove(path):
+    return {"op": "remove", "path": path}
+
+
 def _apply(document, operations):
-    """What is left of desired, read independently: JSON Patch on the document itself."""
+    """What is left of desired, read independently: JSON Patch on the document itself, where
+    null stands for nothing, and `$metadata` for the mark of a component."""
     document = copy.deepcopy(document)
     for operation in operations:
         *parents, last = operation["path"][1:].split("/")
@@ -238,20 +245,40 @@ def _apply(document, operations):
         if operation["op"] == "remove":
             del node[last]
         else:
-            node[last] = operation["value"]
+            node[last] = _written(operation["value"])
     return document
 
 
-@settings(max_examples=300, deadline=None)
+def _written(value):
+    if not isinstance(value, dict):
+        return value
+    written = {key: each for key, each in value.items() if each is not None}
+    return {"__t": "c", **written} if written.pop("$metadata", None) is not None else written
+
+
+@example([_add("/b", {"b": 0}), _remove("/b/b"), _add("/b", 0)], [])
+@example([_add("/a/a", 0), _remove("/a"), _add("/a", {})], [])
+@example([_add("/a", {"b": 1})], [_add("/a", {"b": None}), _add("/a/c", 2)])
+@settings(max_examples=300)
 @given(st.lists(_OPERATIONS, min_size=1, max_size=4), st.lists(_OPERATIONS, max_size=4))
 def test_a_patch_does_to_desired_what_json_patch_says(first, second):
     hub = make_hub("d1")
     for operations in (first, second):
         before = _desired(hub)
+        asked = copy.deepcopy(operations)
         try:
             hub.twins.patch_digital_twin("d1", operations)
         except HubError as error:
             assert error.http_status == 400
             assert _desired(hub) == before
         else:
-            assert _desired(hub) == _apply(before, operations)
+            assert _desired(hub) == _apply(before, asked)
+        assert operations == asked, "the caller's own document was changed"
+
+
+def test_the_device_is_sent_no_trace_of_what_was_undone():
+    hub = _hub()
+    device = FakeConnection()
+    hub.connections.attach("d1", device)
+    _patch(hub, _add("/a/a", 0), _remove("/a"), _add("/a", {"b": 1}))
+    assert device.patches == [({"a": {"b": 1}, "$version": 2}, 2)]

@@ -273,7 +273,7 @@ def _merge_patch(target, patch):
     return result
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.dictionaries(_KEYS, _VALUES, max_size=3), max_size=5))
 def test_merging_is_rfc_7396_and_metadata_mirrors_it(patches):
     hub = make_hub("d1")
