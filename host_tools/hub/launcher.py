@@ -14,7 +14,7 @@ import os
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -53,7 +53,7 @@ class Order:
 
     device_id: str
     model: str
-    connection_string: str
+    connection_string: str = field(repr=False)
     ca_der: Path
     folder: Path
 

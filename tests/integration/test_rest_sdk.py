@@ -278,7 +278,7 @@ def test_methods_as_the_seeds_call_them(tls):
         before = time.monotonic()
         with refused("Not Found", "DeviceNotOnline") as offline:
             call("reboot", "away")
-        assert time.monotonic() - before < 1
+        assert time.monotonic() - before < 5
         import json
         inner = json.loads(offline.body["Message"])
         assert inner["errorCode"] == 404103 and inner["info"] == {"timeout": "00:00:00"}
