@@ -38,6 +38,7 @@ MAX_RESETS_PER_MINUTE = 20
 GRACE_S = 5.0
 # SIGINT reaches the firmware, and not what loads its interpreter, this long after the start.
 INTERPRETER_START_S = 0.3
+HOUSE_GRACE_S = 2.0  # it has one small file to write
 # A console line longer than this is cut: nothing that firmware prints is allowed to fill memory.
 MAX_LINE_BYTES = 16384
 _CHUNK_BYTES = 4096
@@ -265,12 +266,11 @@ class Thermostat:
             self._kill()
 
     async def _tear_house_down(self) -> None:
-        """End the house, which has seen the firmware end and has saved its state."""
+        """End the house: in order, for it may not yet have seen the firmware end and saved its
+        state, or by force."""
         house, self._house = self._house, None
         if house is not None:
-            with contextlib.suppress(ProcessLookupError):
-                house.kill()
-            await house.wait()
+            await _end(house)
         if self._house_lines is not None:
             await asyncio.gather(self._house_lines, return_exceptions=True)
         for name in _PIPES:
@@ -305,6 +305,18 @@ class Thermostat:
                 f"cannot start {self._parts.interpreter} ({error.strerror}); "
                 f"run `make setup`, or set MICROPYTHON to a MicroPython unix port"
             ) from error
+
+
+async def _end(house: asyncio.subprocess.Process) -> None:
+    try:
+        house.send_signal(signal.SIGINT)
+        await asyncio.wait_for(house.wait(), HOUSE_GRACE_S)
+    except (ProcessLookupError, asyncio.TimeoutError):
+        pass
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            house.kill()
+        await house.wait()
 
 
 def _reset_cause(code: int) -> str | None:

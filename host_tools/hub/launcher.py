@@ -14,7 +14,7 @@ import os
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -28,6 +28,7 @@ from host_tools.hub.trust import trust_environment
 MAX_ADDRESSES = 64
 ONLINE_S = 60  # a thermostat needs 2 to 5 s; a machine under load may need some times that
 STANDARD_HTTPS_PORT = 443
+_POLL_S = 0.02
 
 MODELS = ("TemperatureController", "Thermostat")
 FRESH_DEVICE = "exec-device"
@@ -40,7 +41,7 @@ class Device(Protocol):
         """Raises: ServerError when it cannot be started."""
 
     async def wait_online(self) -> None:
-        """Return once it serves commands and has reported. Raises: ServerError if it ended."""
+        """Return once it serves commands. Raises: ServerError if it ended."""
 
     async def stop(self) -> None:
         """Leave no process behind. Also called when `start` failed."""
@@ -52,7 +53,7 @@ class Order:
 
     device_id: str
     model: str
-    connection_string: str
+    connection_string: str = field(repr=False)
     ca_der: Path
     folder: Path
 
@@ -145,7 +146,7 @@ class _Launch:
         )
         try:
             await device.start()
-            await _wait_online(device, device_id)
+            await _wait_online(device, device_id, server)
             yield
         finally:
             await device.stop()
@@ -171,10 +172,17 @@ class _Launch:
         return device_id
 
 
-async def _wait_online(device: Device, device_id: str) -> None:
-    """Raises: ServerError."""
+async def _wait_online(device: Device, device_id: str, server: HubServer) -> None:
+    """Return once it serves commands and its twin tells of it. Raises: ServerError."""
+    before = server.hub.twins.reported_version(device_id)
+
+    async def reported() -> None:
+        await device.wait_online()
+        while server.hub.twins.reported_version(device_id) == before:
+            await asyncio.sleep(_POLL_S)
+
     try:
-        await asyncio.wait_for(device.wait_online(), ONLINE_S)
+        await asyncio.wait_for(reported(), ONLINE_S)
     except asyncio.TimeoutError:
         raise ServerError(
             f"the thermostat {device_id} was not online within {ONLINE_S} s; "

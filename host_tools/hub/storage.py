@@ -226,6 +226,9 @@ def _open(path: Path | None) -> sqlite3.Connection:
     try:
         # One hub per file: a second one would work on an outdated copy.
         database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        database.execute("PRAGMA user_version")  # fails, before any harm, if it is another file
+        if path is not None:
+            path.chmod(0o600)  # it may have been there already, and open to others
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
         _migrate(database)

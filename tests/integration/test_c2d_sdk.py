@@ -1,24 +1,23 @@
 """Cloud-to-device messages through Microsoft's unmodified azure-iot-hub (uamqp) over AMQP.
 
 Each script runs in a process of its own, which knows nothing but a connection string and where
-the CA lies. uamqp knows no port but 5671, so the hub has an address to itself.
+the CA lies. uamqp knows no port but 5671, so each hub has an address
+to itself.
 """
 
 import asyncio
 import os
-import sys
 import textwrap
 import time
 
 import pytest
-from loopback import own_address
+from sdk_process import run_sdk_script
 
-from host_tools.hub.server import HubServer, Ports
+from host_tools.hub.launcher import serving
 
 pytest.importorskip("azure.iot.hub")
 pytest.importorskip("uamqp")
 
-ADDRESS = own_address()
 HEAD = """
 import os, time
 from azure.iot.hub import IoTHubRegistryManager
@@ -41,8 +40,7 @@ def run_script(folder, script, check=None, change=str, trusted=True, policy="ser
     """Run an SDK script; its failure is ours. Returns: what `check(hub)` gives afterwards."""
 
     async def run():
-        ports = Ports(mqtt=0, https=0)
-        async with HubServer(folder, host=ADDRESS, ports=ports) as server:
+        async with serving(folder, None) as server:
             server.ensure_device("dev1")
             bundle = str(server.certificates.ca_bundle)
             environment = {
@@ -54,23 +52,10 @@ def run_script(folder, script, check=None, change=str, trusted=True, policy="ser
             environment.pop("SSL_CERT_FILE", None)
             if trusted:
                 environment["SSL_CERT_FILE"] = bundle
-            await _execute(HEAD + textwrap.dedent(script) + TAIL, environment)
+            await run_sdk_script(HEAD + textwrap.dedent(script) + TAIL, environment)
             return check(server.hub) if check else None
 
     return asyncio.run(run())
-
-
-async def _execute(script, environment):
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", script, env=environment, stderr=asyncio.subprocess.PIPE
-    )
-    try:
-        _, failure = await asyncio.wait_for(process.communicate(), 60)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode == 0, failure.decode()
 
 
 @pytest.fixture(scope="module")

@@ -104,6 +104,33 @@ def test_a_heated_room_warms_and_the_other_cools(tmp_path: Path) -> None:
     assert [room["relay"] for room in rooms] == [False, False]  # the power is off now
 
 
+def test_a_house_that_is_late_is_waited_for(tmp_path: Path) -> None:
+    """The firmware is killed while the house sleeps: it has yet to see the power go off."""
+    main = MEASURE + (
+        "board.relay_pin(0).value(1)\n"
+        "time.sleep_ms(1100)\n"
+        "print(measure(), 'on')\n"
+        "time.sleep(30)\n"
+    )
+    trial = Trial(tmp_path, main)
+
+    async def live(trial: Trial) -> int:
+        await trial.line(" on")
+        house, firmware = trial.thermostat._house, trial.thermostat.pid
+        assert house is not None
+        assert firmware is not None
+        house.send_signal(signal.SIGSTOP)
+        os.kill(firmware, signal.SIGKILL)
+        code = await trial.thermostat.wait()
+        asyncio.get_running_loop().call_later(0.3, house.send_signal, signal.SIGCONT)
+        return code
+
+    assert trial.run(live) == -signal.SIGKILL
+    rooms = trial.room()["rooms"]
+    assert isinstance(rooms, list)
+    assert [room["relay"] for room in rooms] == [False, False]
+
+
 def test_the_real_record_is_the_outside(tmp_path: Path) -> None:
     record = tmp_path / "record.csv"
     rows = "\n".join(f"2010/01/01 {hour:02d}:00,{41 + hour}" for hour in range(24))

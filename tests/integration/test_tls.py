@@ -4,18 +4,15 @@ import os
 import socket
 import ssl
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
 
 import pytest
+from certificates_for_tests import DAY, NOW, Authority, write_self_signed
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-sys.path.insert(0, str(HERE))
-
-from certificates_for_tests import DAY, NOW, Authority, write_self_signed  # noqa: E402
 
 MICROPYTHON = os.environ.get("MICROPYTHON", str(ROOT / ".venv-micropython/bin/micropython"))
 

@@ -10,13 +10,11 @@ import sys
 import threading
 from pathlib import Path
 
+from certificates_for_tests import Authority
+from doubles.hub_script import FakeHub
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-sys.path.insert(0, str(HERE))
-sys.path.append(str(ROOT / "tests/unit"))
-
-from certificates_for_tests import Authority  # noqa: E402
-from doubles.hub_script import FakeHub  # noqa: E402
 
 MICROPYTHON = os.environ.get("MICROPYTHON", str(ROOT / ".venv-micropython/bin/micropython"))
 

@@ -3,7 +3,8 @@
     MICROPYPATH=boards/UNIX micropython -X heapsize=1m -m simulated.house_process FOLDER
 
 FOLDER holds the two named pipes of `simulated.cable`. Whenever the firmware's process ends, in
-whatever way, the pins go low; then the house waits for the next one. It ends by a signal.
+whatever way, the pins go low; then the house waits for the next one. It ends by SIGINT, and saves
+its state before.
 """
 
 import errno
@@ -65,16 +66,24 @@ def serve(site, requests, answers):
         answers.write(answer(site, request, requests))
 
 
+def live(site, folder):
+    """Serve one process of the firmware, from its first question to its end."""
+    with open(folder + cable.REQUEST_PIPE, "rb", 0) as requests:
+        with open(folder + cable.ANSWER_PIPE, "wb", 0) as answers:
+            try:
+                serve(site, requests, answers)
+            except OSError:
+                pass  # the firmware ended between question and answer
+    site.power_off()
+
+
 def main(folder):
     site = Site(folder)
-    while True:
-        with open(folder + cable.REQUEST_PIPE, "rb", 0) as requests:
-            with open(folder + cable.ANSWER_PIPE, "wb", 0) as answers:
-                try:
-                    serve(site, requests, answers)
-                except OSError:
-                    pass  # the firmware ended between question and answer
-        site.power_off()
+    try:
+        while True:
+            live(site, folder)
+    except KeyboardInterrupt:
+        site.power_off()  # again, if it was that which was interrupted
 
 
 if __name__ == "__main__":

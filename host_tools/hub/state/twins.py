@@ -144,6 +144,10 @@ class Twins:
         """The last announced model id, or "". Raises: HubError 404001."""
         return self._find(device_id).model_id
 
+    def reported_version(self, device_id: str) -> int:
+        """Raises: HubError 404001."""
+        return self._find(device_id).reported.version
+
     def digital_twin(self, device_id: str) -> tuple[JsonObject, str]:
         """The Plug and Play view and its etag. Raises: HubError 404001."""
         twin = self._find(device_id)

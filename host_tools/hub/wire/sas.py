@@ -13,7 +13,7 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote_plus, unquote
 
 PREFIX = "SharedAccessSignature"
@@ -30,7 +30,7 @@ class SasToken:
     """`resource` as written, still percent-encoded; `policy` None for a device's own key."""
 
     resource: str
-    signature: bytes
+    signature: bytes = field(repr=False)
     expiry: str
     policy: str | None
 

@@ -1,6 +1,7 @@
 """The launcher: addresses, environment, trust, and a device that comes with the hub."""
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -122,7 +123,7 @@ class FakeDevice:
         assert server.hub.registry.exists(order.device_id)
         assert order.ca_der.read_bytes()[:1] == b"\x30"
         assert os.listdir(order.folder) == []
-        self.order = order
+        self.order, self.twins = order, server.hub.twins
         return self
 
     async def _do(self, name):
@@ -137,6 +138,12 @@ class FakeDevice:
         await self._do("wait_online")
         if self.fails_at == "never":
             await asyncio.sleep(60)
+        if self.fails_at != "report":
+            asyncio.get_running_loop().call_later(0.05, self.report)
+
+    def report(self):
+        self.calls.append("report")
+        self.twins.update_reported(self.order.device_id, {"serialNumber": "1"})
 
     async def stop(self):
         await self._do("stop")
@@ -160,7 +167,7 @@ def temporary(tmp_path, monkeypatch):
 def test_the_device_is_online_before_the_command_and_stopped_after(temporary, tmp_path):
     device = FakeDevice()
     assert exec_command([sys.executable, "-c", "exit(3)"], "t1:Thermostat", None, device) == 3
-    assert device.calls == ["start", "wait_online", "stop"]
+    assert device.calls == ["start", "wait_online", "report", "stop"]
     assert (device.order.device_id, device.order.model) == ("t1", "Thermostat")
     assert "DeviceId=t1;" in device.order.connection_string
 
@@ -173,9 +180,10 @@ def test_a_device_that_fails_is_stopped_and_the_command_not_run(temporary, fails
     assert device.calls[-1] == "stop"
 
 
-def test_the_wait_for_the_device_is_bounded(temporary, monkeypatch):
+@pytest.mark.parametrize("fails_at", ["never", "report"])
+def test_the_wait_for_the_device_is_bounded(temporary, monkeypatch, fails_at):
     monkeypatch.setattr(launcher, "ONLINE_S", 0.05)
-    device = FakeDevice("never")
+    device = FakeDevice(fails_at)
     with pytest.raises(ServerError, match="t1 was not online within"):
         exec_command(["false"], "t1", None, device)
     assert device.calls == ["start", "wait_online", "stop"]
@@ -232,12 +240,20 @@ def host_of(found):
 
 @pytest.mark.parametrize("port", [8883, 5671])
 def test_an_address_with_a_port_taken_is_passed_over(temporary, tmp_path, port):
-    before = host_of(read_environment(tmp_path))
-    host = "127.0.0.1" if before == "HostName=localhost" else before.split("=")[1]
-    with socket.create_server((host, port)):
-        after = host_of(read_environment(tmp_path))
-    assert after.startswith("HostName=127.0.0.")
-    assert after != before
+    with first_free(port) as taken:
+        found = host_of(read_environment(tmp_path))
+    assert found.startswith("HostName=")
+    assert found != "HostName=" + ("localhost" if taken == "127.0.0.1" else taken)
+
+
+@contextlib.contextmanager
+def first_free(port):
+    """Hold the port on the first address where nobody has it, which `serving` would choose."""
+    for number in range(1, launcher.MAX_ADDRESSES):
+        host = f"127.0.0.{number}"
+        with contextlib.suppress(OSError), socket.create_server((host, port)):
+            yield host
+            return
 
 
 def test_where_443_is_privileged_the_service_string_has_a_port(temporary, tmp_path, monkeypatch):

@@ -45,6 +45,11 @@ def test_only_the_owner_may_read_the_file(tmp_path):
     storage.close()
 
 
+def test_a_file_that_others_could_read_is_closed_to_them(tmp_path):
+    (tmp_path / "state").touch(mode=0o644)
+    test_only_the_owner_may_read_the_file(tmp_path)
+
+
 def test_a_newer_file_is_refused_in_words(tmp_path):
     Storage(tmp_path / "state").close()
     database = sqlite3.connect(tmp_path / "state")
@@ -56,8 +61,10 @@ def test_a_newer_file_is_refused_in_words(tmp_path):
 
 def test_foreign_busy_and_unreachable_files_are_refused_in_words(tmp_path):
     (tmp_path / "text").write_text("this is not a database " * 100)
+    (tmp_path / "text").chmod(0o644)
     with raises(StorageError, "not a state file"):
         Storage(tmp_path / "text")
+    assert stat.S_IMODE((tmp_path / "text").stat().st_mode) == 0o644
     with raises(StorageError, "permissions"):
         Storage(tmp_path / "absent" / "state")
     first = Storage(tmp_path / "state")

@@ -453,7 +453,7 @@ def test_a_disposition_of_all_numbers_there_are_is_cheap():
     client.open()
     client.attach_receiver(0, "stream", settle_mode=0)
     everything = Disposition(RECEIVER, 0, 0xFFFFFFFF, True, Accepted())
-    assert elapsed_s(lambda: client.say(everything)) < 0.5
+    assert elapsed_s(lambda: client.say(everything)) < 5  # 2**32 steps would be hours
     assert len(client.nodes[0].settled) == 3
 
 

@@ -133,7 +133,7 @@ def test_a_flood_does_not_keep_others_waiting():
                     peer = await connect()
                     assert await peer.greet() is not None
                     longest = max(longest, time.monotonic() - begin)
-                assert longest < 1
+                assert longest < 5
             finally:
                 task.cancel()
 

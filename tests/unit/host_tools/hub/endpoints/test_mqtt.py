@@ -192,7 +192,7 @@ async def test_the_end_of_the_token_ends_the_connection(place):
     started = time.monotonic()
     dev1 = await place.device(password=place.token(life_s=2))
     assert await dev1.is_closed()
-    assert 0.5 < time.monotonic() - started < 3
+    assert 0.5 < time.monotonic() - started < 10
 
 
 @scenario
@@ -590,7 +590,7 @@ async def test_keep_alive_counts_whole_packets(place):
         dev1.send(bytes((byte,)))
         await asyncio.sleep(0.07)
     assert await dev1.is_closed()
-    assert 1.3 < time.monotonic() - started < 2.5
+    assert 1.3 < time.monotonic() - started < 3.4  # 2.1 + 1.5, were each byte a sign of life
 
 
 def test_the_idle_limit():
@@ -612,7 +612,7 @@ async def test_who_does_not_read_is_closed_and_others_go_on(place):
         if not place.hub.connections.is_connected("dev1"):
             break
     assert not place.hub.connections.is_connected("dev1")
-    assert latest < 0.5
+    assert latest < 3
 
 
 @scenario

@@ -18,6 +18,12 @@ def _token(sr, key=KEY, se="2000000000", extra="", sig=None):
     return "SharedAccessSignature sr=%s&sig=%s&se=%s%s" % (sr, sig, se, extra)
 
 
+def test_a_tokens_repr_does_not_give_it_away():
+    token = build_token("h/devices/d", b"key", 1700000000)
+    signature = parse_token(token).signature
+    assert repr(signature) not in repr(parse_token(token))
+
+
 def test_a_token_equals_the_service_sdks_own():
     import pytest
 
