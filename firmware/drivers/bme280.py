@@ -12,14 +12,14 @@ in both, as far as both have them.
 from micropython import const
 
 from drivers.bme280_calibration import Calibration
-from drivers.errors import (
+from drivers.reading import (
+    NOT_MEASURED,
     SensorAbsent,
     SensorBusError,
     SensorChecksumError,
     SensorRangeError,
     from_bus,
 )
-from drivers.reading import NOT_MEASURED
 
 # Registers. Source: BME280 §5.3, BMP280 §4.2, "Memory map".
 _CALIBRATION = const(0x88)
@@ -32,15 +32,15 @@ _CONFIG = const(0xF5)
 _DATA = const(0xF7)
 
 _BME280_ID = const(0x60)
-_BMP280_IDS = (0x58, 0x56, 0x57)  # mass production, and the two kinds of samples
+_BMP280_IDS = const((0x58, 0x56, 0x57))  # mass production, and the two kinds of samples
 
 _COPYING_CALIBRATION = const(0x01)
 _MEASURING = const(0x08)
 
-_SLEEP = b"\x00"
-_FILTER_OFF = b"\x00"
-_HUMIDITY_ONCE = b"\x01"
-_FORCED_ALL_ONCE = b"\x25"  # one temperature sample, one pressure sample, forced mode
+_SLEEP = const(b"\x00")
+_FILTER_OFF = const(b"\x00")
+_HUMIDITY_ONCE = const(b"\x01")
+_FORCED_ALL_ONCE = const(b"\x25")  # one temperature sample, one pressure sample, forced mode
 
 # What a data register holds after a skipped measurement or a reset. It is also an honest value
 # (26.5 °C, 80 kPa or 55 % with usual calibrations), so one alone proves nothing: whether a

@@ -14,9 +14,9 @@ _INNER = const(0x36)
 _OUTER = const(0x5C)
 # base64 of 32 bytes, without the newline that b2a_base64 appends
 _SIGNATURE_BYTES = const(44)
-_HEAD = b"SharedAccessSignature sr="
-_SIG = b"&sig="
-_EXPIRY = b"&se="
+_HEAD = const(b"SharedAccessSignature sr=")
+_SIG = const(b"&sig=")
+_EXPIRY = const(b"&se=")
 
 
 def resource(identity):

@@ -7,21 +7,20 @@ from iothub.errors import ProtocolError
 from iothub.percent import decode, encode
 from micropython import const
 
-API_VERSION = "2021-04-12"
+TWIN_ANSWER = const(0)
+DESIRED = const(1)
+METHOD = const(2)
+MESSAGE = const(3)
 
-TWIN_ANSWERS = b"$iothub/twin/res/#"
-DESIRED_PATCHES = b"$iothub/twin/PATCH/properties/desired/#"
-METHODS = b"$iothub/methods/POST/#"
+_API_VERSION = const(b"2021-04-12")
 
-TWIN_ANSWER, DESIRED, METHOD, MESSAGE = range(4)
-
-_TWIN_ANSWER_HEAD = "$iothub/twin/res/"
-_DESIRED_HEAD = "$iothub/twin/PATCH/properties/desired/"
-_METHOD_HEAD = "$iothub/methods/POST/"
+_TWIN_ANSWER_HEAD = const("$iothub/twin/res/")
+_DESIRED_HEAD = const("$iothub/twin/PATCH/properties/desired/")
+_METHOD_HEAD = const("$iothub/methods/POST/")
 
 # A request id is echoed into a topic of ours: it must be unable to change that topic
 _LONGEST_REQUEST_ID = const(64)
-_REQUEST_ID_CHARACTERS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-"
+_REQUEST_ID_CHARACTERS = const("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-")
 _LONGEST_METHOD_NAME = const(256)
 # A signed 64-bit count has 19 digits
 _LONGEST_VERSION = const(19)
@@ -162,7 +161,7 @@ def user_name(identity, product, model_id):
     name = b"%s/%s/?api-version=%s" % (
         identity.host.encode(),
         identity.device_id.encode(),
-        API_VERSION.encode(),
+        _API_VERSION,
     )
     if product:
         name += b"&DeviceClientType=" + encode(product)
@@ -171,9 +170,14 @@ def user_name(identity, product, model_id):
     return name
 
 
-def messages(device_id):
-    """The filter of cloud-to-device messages."""
-    return b"devices/%s/messages/devicebound/#" % device_id.encode()
+def filters(device_id):
+    """What to subscribe to: the hub allows five."""
+    return (
+        b"devices/%s/messages/devicebound/#" % device_id.encode(),
+        b"$iothub/twin/res/#",
+        b"$iothub/twin/PATCH/properties/desired/#",
+        b"$iothub/methods/POST/#",
+    )
 
 
 def telemetry(device_id, component=""):

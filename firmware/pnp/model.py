@@ -11,7 +11,7 @@ import json
 
 from micropython import const
 
-from pnp.interface import Interface, Model
+from pnp.component import Interface, Model
 from pnp.schema import PRIMITIVES
 
 # Limit of DTDL v2 for the chain of `extends`; it also ends a model that extends itself

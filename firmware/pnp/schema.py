@@ -17,8 +17,8 @@ from micropython import const
 _INTEGER_LIMIT = const(1 << 31)
 _LONG_LIMIT = const(1 << 63)
 # Largest finite single and double; a board whose floats are single turns the second into inf
-_LARGEST_FLOAT = 3.4028234e38
-_LARGEST_DOUBLE = 1.7976931348623157e308
+_LARGEST_FLOAT = const(3.4028234e38)
+_LARGEST_DOUBLE = const(1.7976931348623157e308)
 # RFC 3339 §5.6, but the zone may be missing and a blank may stand for T. Which days a month
 # has is left to whoever turns the text into a time. The longest that an SDK writes has 33
 # characters; the bound also keeps the matcher's recursion shallow.

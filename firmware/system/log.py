@@ -15,11 +15,9 @@ DEBUG = const(10)
 INFO = const(20)
 WARNING = const(30)
 ERROR = const(40)
-OFF = const(50)
-LEVELS = {"debug": DEBUG, "info": INFO, "warning": WARNING, "error": ERROR, "off": OFF}
 
 # Longer records are cut: one must fit a console line buffer, and a peer's text has no bound
-LONGEST_LINE = const(240)
+_LONGEST_LINE = const(240)
 _NOTHING = object()
 
 _level = INFO
@@ -66,8 +64,8 @@ class Log:
 def _write(level, name, message, a, b, c):
     global lost_lines
     text = "%s %s %s: %s" % (_stamp(), level, name, printable(_formatted(message, a, b, c)))
-    if len(text) > LONGEST_LINE:
-        text = text[: LONGEST_LINE - 3] + "..."
+    if len(text) > _LONGEST_LINE:
+        text = text[: _LONGEST_LINE - 3] + "..."
     try:
         _sink(text)
     except OSError:

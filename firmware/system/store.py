@@ -29,7 +29,7 @@ from system.configuration import ConfigurationError, check_depth
 # A configuration with two zones has about 1.5 KB; a larger file than this is no file of ours and
 # would only fill the heap
 _LARGEST_BYTES = const(8192)
-_HEAD = b'{"seal":"'
+_HEAD = const(b'{"seal":"')
 _SEAL_BYTES = const(16)
 # Where the sealed text begins: after the seal and its closing quote
 _BODY_AT = const(26)

@@ -15,7 +15,7 @@ from system.rfc3339 import format_utc, parse_utc
 
 # A restart that is further away than a day was not meant
 _LONGEST_DELAY_S = const(86400)
-_TARGET = "targetTemperature"
+_TARGET = const("targetTemperature")
 
 
 def degrees(centi_c):

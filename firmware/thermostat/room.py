@@ -4,8 +4,7 @@ Data flows one way: sensor → reading → control → relay, and reading → hi
 of the world (bus, pin) is handed in; when and how often is the app's business.
 """
 
-from drivers.errors import SensorError
-from drivers.reading import Reading
+from drivers.reading import Reading, SensorError
 from drivers.registry import open_sensor
 
 from thermostat.control import ZoneControl

@@ -4,14 +4,15 @@ from doubles.bus import FakeBus
 from doubles.ticks import Ticks
 from drivers.bme280 import BME280
 from drivers.bme280_calibration import Calibration
-from drivers.errors import (
+from drivers.reading import (
+    NO_TEMPERATURE,
+    Reading,
     SensorAbsent,
     SensorBusError,
     SensorChecksumError,
     SensorError,
     SensorRangeError,
 )
-from drivers.reading import NO_TEMPERATURE, Reading
 from expect import raises
 from simulated.bme280 import BME280 as Chip
 from simulated.bme280 import BME280_ID, BMP280_ID, EXAMPLE_P, EXAMPLE_T
