@@ -14,11 +14,11 @@ _LONGEST_HOST = const(253)
 _SHORTEST_KEY_BYTES = const(16)
 _LONGEST_KEY_BYTES = const(64)
 
-_ALPHANUMERIC = const("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
-_HOST_EXTRA = const("-.")
+_ALPHANUMERIC = const(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
+_HOST_EXTRA = const(b"-.")
 # Without + and #: in a topic filter they are wildcards, and the hub refuses such an id there
-_DEVICE_ID_EXTRA = const("-.:%_*?!(),=@$'")
-_BASE64_EXTRA = const("+/")
+_DEVICE_ID_EXTRA = const(b"-.:%_*?!(),=@$'")
+_BASE64_EXTRA = const(b"+/")
 
 
 class Identity:
@@ -93,8 +93,9 @@ def _host(fields, name):
 def _check(value, name, extra, longest):
     if len(value) > longest:
         raise IdentityError("%s is longer than %d characters" % (name, longest))
-    for character in value:
-        if character not in _ALPHANUMERIC and character not in extra:
+    # Bytes: MicroPython keeps each character of a text that it ever met, the key's too
+    for byte in value.encode():
+        if byte not in _ALPHANUMERIC and byte not in extra:
             raise IdentityError("%s has a character that is not allowed" % name)
 
 
@@ -102,8 +103,8 @@ def _key(text):
     """Decode strictly: MicroPython's decoder skips what it does not know."""
     digits = text.rstrip("=")
     well_formed = len(text) % 4 == 0 and len(text) - len(digits) <= 2
-    for character in digits:
-        if character not in _ALPHANUMERIC and character not in _BASE64_EXTRA:
+    for byte in digits.encode():
+        if byte not in _ALPHANUMERIC and byte not in _BASE64_EXTRA:
             well_formed = False
     if not well_formed:
         raise IdentityError("SharedAccessKey is not base64: copy it again, whole")

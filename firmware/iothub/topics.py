@@ -20,7 +20,7 @@ _METHOD_HEAD = const("$iothub/methods/POST/")
 
 # A request id is echoed into a topic of ours: it must be unable to change that topic
 _LONGEST_REQUEST_ID = const(64)
-_REQUEST_ID_CHARACTERS = const("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-")
+_REQUEST_ID_CHARACTERS = const(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-")
 _LONGEST_METHOD_NAME = const(256)
 # A signed 64-bit count has 19 digits
 _LONGEST_VERSION = const(19)
@@ -58,15 +58,15 @@ def parse(topic, device_id):
     raise ProtocolError("a topic that was not asked for")
 
 
-def parse_bag(bag):
-    """The properties in `bag`: `name` alone is None, `name=` is "", `+` is itself.
+def parse_bag(text):
+    """The properties in `text`: `name` alone is None, `name=` is "", `+` is itself.
 
     Raises ProtocolError for a bad escape, an empty or repeated name, or too many properties.
     """
     properties = {}
-    if not bag:
+    if not text:
         return properties
-    pairs = bag.split("&", _MOST_PROPERTIES)
+    pairs = text.split("&", _MOST_PROPERTIES)
     if len(pairs) > _MOST_PROPERTIES:
         raise ProtocolError("more than %d properties" % _MOST_PROPERTIES)
     for pair in pairs:
@@ -78,55 +78,56 @@ def parse_bag(bag):
     return properties
 
 
-def _parse_twin_answer(rest):
+def _parse_twin_answer(text):
     """`{status}/?$rid={rid}[&$version={n}]`"""
-    status, slash, query = rest.partition("/")
+    status, slash, text = text.partition("/")
     if not slash or len(status) != 3 or not _is_number(status):
         raise ProtocolError("a twin answer without a status")
-    parameters = _parse_query(query)
+    properties = _parse_query(text)
     return Arrival(
         TWIN_ANSWER,
-        request_id=_request_id(parameters),
+        request_id=_request_id(properties),
         status=int(status),
-        version=_version(parameters),
+        version=_version(properties),
     )
 
 
-def _parse_desired(rest):
+def _parse_desired(text):
     """`?$version={n}`"""
-    version = _version(_parse_query(rest))
+    version = _version(_parse_query(text))
     if version < 0:
         raise ProtocolError("a desired patch without a version")
     return Arrival(DESIRED, version=version)
 
 
-def _parse_method(rest):
+def _parse_method(text):
     """`{name}/?$rid={rid}`"""
-    name, slash, query = rest.partition("/")
+    name, slash, text = text.partition("/")
     if not slash or not 0 < len(name) <= _LONGEST_METHOD_NAME:
         raise ProtocolError("a command without a name")
-    return Arrival(METHOD, name=decode(name), request_id=_request_id(_parse_query(query)))
+    return Arrival(METHOD, name=decode(name), request_id=_request_id(_parse_query(text)))
 
 
-def _parse_query(query):
+def _parse_query(text):
     """`?name=value&...` in any order; what we do not know is left alone."""
-    if not query.startswith("?"):
+    if not text.startswith("?"):
         raise ProtocolError("a topic without its query")
-    return parse_bag(query[1:])
+    return parse_bag(text[1:])
 
 
-def _request_id(parameters):
-    request_id = parameters.get("$rid")
+def _request_id(properties):
+    request_id = properties.get("$rid")
     if not request_id or len(request_id) > _LONGEST_REQUEST_ID:
         raise ProtocolError("a request without a usable $rid")
-    for character in request_id:
-        if character not in _REQUEST_ID_CHARACTERS:
+    # Bytes, here and below: MicroPython keeps each character of a text that it ever met
+    for byte in request_id.encode():
+        if byte not in _REQUEST_ID_CHARACTERS:
             raise ProtocolError("a $rid with a character that cannot be echoed")
     return request_id
 
 
-def _version(parameters):
-    text = parameters.get("$version")
+def _version(properties):
+    text = properties.get("$version")
     if text is None:
         return -1
     if not 0 < len(text) <= _LONGEST_VERSION or not _is_number(text):
@@ -135,22 +136,21 @@ def _version(parameters):
 
 
 def _is_number(text):
-    for character in text:
-        if character not in "0123456789":
+    for byte in text.encode():
+        if byte not in b"0123456789":
             return False
     return True
 
 
 def _text(topic):
     """The topic as str. MQTT 3.1.1 §1.5.3: UTF-8 without NUL; §4.7.1: no wildcards here."""
+    for byte in topic:
+        if byte < 0x20 or byte in b"#\x7f":
+            raise ProtocolError("a topic with a character that is not allowed")
     try:
-        text = bytes(topic).decode()
+        return bytes(topic).decode()
     except UnicodeError:
         raise ProtocolError("a topic that is not UTF-8")
-    for character in text:
-        if character < " " or character in "#\x7f":
-            raise ProtocolError("a topic with a character that is not allowed")
-    return text
 
 
 # ---- what leaves

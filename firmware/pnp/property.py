@@ -152,9 +152,9 @@ def is_same(a, b):
     return a == b
 
 
-def _is_close(exact, other):
-    if not isinstance(other, (int, float)):
+def _is_close(a, b):
+    if not isinstance(b, (int, float)):
         return False
-    # Compared, not subtracted: `other` may be an integer too large for a float
-    slack = _FLOAT_PRECISION * max(1.0, abs(exact))
-    return exact - slack <= other <= exact + slack
+    # Compared, not subtracted: `b` may be an integer too large for a float
+    slack = _FLOAT_PRECISION * max(1.0, abs(a))
+    return a - slack <= b <= a + slack

@@ -19,6 +19,8 @@ ERROR = const(40)
 # Longer records are cut: one must fit a console line buffer, and a peer's text has no bound
 _LONGEST_LINE = const(240)
 _NOTHING = object()
+# The first byte of a C1 control character in UTF-8, and of some that are harmless
+_LEADS_C1 = const(0xC2)
 
 _level = INFO
 _sink = print
@@ -93,7 +95,8 @@ def _formatted(message, a, b, c):
 
 def printable(text):
     """`text` with every control character (C0, DEL, C1) replaced by `?`."""
-    for character in text:
-        if character < " " or "\x7f" <= character <= "\x9f":
+    # Bytes first: MicroPython keeps each character of a text that it ever met
+    for byte in text.encode():
+        if byte < 0x20 or byte == 0x7F or byte == _LEADS_C1:
             return "".join(["?" if c < " " or "\x7f" <= c <= "\x9f" else c for c in text])
     return text

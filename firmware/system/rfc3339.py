@@ -62,10 +62,11 @@ def parse_utc(text):
 
 
 def _digits(text, start, end):
-    for character in text[start:end]:
-        if not "0" <= character <= "9":
-            raise ValueError("not a digit: %r" % character)
-    return int(text[start:end])
+    digits = text[start:end]
+    for byte in digits.encode():
+        if not 0x30 <= byte <= 0x39:
+            raise ValueError("not a number: %r" % digits)
+    return int(digits)
 
 
 def _days_of(year, month):

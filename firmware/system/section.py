@@ -98,7 +98,7 @@ def refuse_unknown(found, known, path):
 
 def nearest(word, words):
     """Which of `words` differs from `word` by the fewest letters."""
-    return min(sorted(words), key=lambda candidate: _distance(word[:40], candidate))
+    return min(sorted(words), key=lambda other: _distance(word[:40], other))
 
 
 def _distance(one, other):

@@ -22,7 +22,8 @@ _ALARM_ON_TOO_LONG = const(4)
 _MINUTE_MS = const(60000)
 # Readings that one mean takes at most: 4096 of 327.67 °C are 27 bits
 _MOST_READINGS = const(4096)
-_LONGEST_S = const(1 << 28)
+# Where durations stop counting; twice this, and this plus a tick, fit 30 bits
+_LONGEST = const(1 << 28)
 
 
 class HeatAlarms:
@@ -76,8 +77,8 @@ class HeatAlarms:
         readings = self._readings
         mean = self._sum_centi_c // readings if readings else 0
         self._restart_mean()
-        self._switched_s = _add_saturated(self._switched_s, elapsed_s)
-        self._marked_s = _add_saturated(self._marked_s, elapsed_s)
+        self._switched_s = add_saturated(self._switched_s, elapsed_s)
+        self._marked_s = add_saturated(self._marked_s, elapsed_s)
         if self._heat and self._switched_s >= self._settings.on_too_long_s:
             self._alarm |= _ALARM_ON_TOO_LONG
         if not readings:
@@ -121,5 +122,6 @@ class HeatAlarms:
             self._set_mark(mean)
 
 
-def _add_saturated(sum_s, elapsed_s):
-    return sum_s + elapsed_s if elapsed_s < _LONGEST_S - sum_s else _LONGEST_S
+def add_saturated(total, step):
+    """`total` + `step`, both from 0 to 2^28, or 2^28 if that is more."""
+    return total + step if step < _LONGEST - total else _LONGEST

@@ -14,7 +14,7 @@ The set point is kept within its bounds here too: whoever gave it, the cloud can
 
 from micropython import const
 
-from thermostat.alarms import HeatAlarms
+from thermostat.alarms import HeatAlarms, add_saturated
 
 # Of `fault`, for people and tests to know by number
 _FAULT_NONE = const(0)
@@ -54,9 +54,6 @@ class ZoneControl:
         self._settings = settings
         self._heats = heats
         self._alarms = HeatAlarms(settings)
-        self._minimum_on_ms = settings.minimum_on_s * 1000
-        self._minimum_off_ms = settings.minimum_off_s * 1000
-        self._lost_ms = settings.sensor_lost_s * 1000
         # Minimum off counts from boot
         self._unchanged_ms = 0
         self._age_ms = 0
@@ -77,7 +74,7 @@ class ZoneControl:
         self._age_ms = add_saturated(self._age_ms, dt_ms)
         if valid is not None:
             self._note_reading(temperature_centi_c, valid)
-        if self._age_ms >= self._lost_ms and self.fault == _FAULT_NONE:
+        if self._age_ms >= self._settings.sensor_lost_s * 1000 and self.fault == _FAULT_NONE:
             self._note_fault(_FAULT_LOST)
         heat = self._decide(target_centi_c)
         if heat != self.heat:
@@ -134,7 +131,8 @@ class ZoneControl:
         if temperature < settings.frost_limit_centi_c:
             self.reason = _REASON_FROST
             return True
-        if self._unchanged_ms < (self._minimum_on_ms if self.heat else self._minimum_off_ms):
+        minimum_s = settings.minimum_on_s if self.heat else settings.minimum_off_s
+        if self._unchanged_ms < minimum_s * 1000:
             self.reason = _REASON_MINIMUM
             return self.heat
         self.reason = _REASON_SET_POINT
@@ -150,8 +148,3 @@ class ZoneControl:
         if target_centi_c > settings.target_highest_centi_c:
             return settings.target_highest_centi_c
         return target_centi_c
-
-
-def add_saturated(sum_ms, dt_ms):
-    """`sum_ms` + `dt_ms`, both from 0 to 2^28, or 2^28 if that is more."""
-    return sum_ms + dt_ms if dt_ms < _LONGEST_MS - sum_ms else _LONGEST_MS
