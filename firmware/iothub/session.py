@@ -38,8 +38,8 @@ Source: Microsoft, "Communicate with an IoT hub using the MQTT protocol"; azure-
 from iothub import topics
 from iothub.backoff import Backoff
 from iothub.counters import Counters
-from iothub.credential import SasCredential
 from iothub.errors import LinkError, ProtocolError
+from iothub.sas import SasCredential
 from iothub.traffic import (
     ACCEPTED,
     LONG_PAUSE_MS,

@@ -1,7 +1,10 @@
-"""The hub's topics: an exact grammar for those that arrive, builders for those that leave.
+"""The hub's topics: an exact grammar for those that arrive, builders for those that leave; and
+the JSON under them.
 
 Source: Microsoft, "Communicate with an IoT hub using the MQTT protocol".
 """
+
+import json
 
 from iothub.errors import ProtocolError
 from iothub.percent import decode, encode
@@ -151,6 +154,30 @@ def _text(topic):
         return bytes(topic).decode()
     except UnicodeError:
         raise ProtocolError("a topic that is not UTF-8")
+
+
+def parse_json(body):
+    """The value in `body` (bytes). Raises ProtocolError when it is no JSON, or too much."""
+    try:
+        return json.loads(body)
+    except (ValueError, MemoryError, RuntimeError):
+        # RuntimeError: nested deeper than the interpreter follows
+        raise ProtocolError("a body that is not JSON, or too large for the heap")
+
+
+def parse_object(body):
+    value = parse_json(body)
+    if not isinstance(value, dict):
+        raise ProtocolError("a body that is not a JSON object")
+    return value
+
+
+def version_of(properties):
+    """The `$version` among desired properties. Raises ProtocolError."""
+    version = properties.get("$version")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 0:
+        raise ProtocolError("properties without a $version")
+    return version
 
 
 # ---- what leaves

@@ -8,8 +8,8 @@ Source: Microsoft, "Communicate with an IoT hub using the MQTT protocol".
 import json
 
 from iothub import topics
-from iothub.body import parse_object, version_of
 from iothub.errors import LinkError, ProtocolError
+from iothub.topics import parse_object, version_of
 from micropython import const
 
 _READ = const(200)

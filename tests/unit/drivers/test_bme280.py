@@ -2,8 +2,7 @@ import errno
 
 from doubles.bus import FakeBus
 from doubles.ticks import Ticks
-from drivers.bme280 import BME280
-from drivers.bme280_calibration import Calibration
+from drivers.bme280 import BME280, Calibration
 from drivers.reading import (
     NO_TEMPERATURE,
     Reading,
