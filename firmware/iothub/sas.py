@@ -86,21 +86,21 @@ def build_token(resource, key, expiry_s):
 
 def hmac_sha256(key, *parts):
     """HMAC of the joined `parts`. The firmware has hashlib, but no hmac."""
-    pad = bytearray(_BLOCK_BYTES)
-    _write(key if len(key) <= _BLOCK_BYTES else sha256(key).digest(), pad, 0)
-    _mask(pad, _INNER)
-    inner = sha256(pad)
+    into = bytearray(_BLOCK_BYTES)
+    _write(key if len(key) <= _BLOCK_BYTES else sha256(key).digest(), into, 0)
+    _mask(into, _INNER)
+    inner = sha256(into)
     for part in parts:
         inner.update(part)
-    _mask(pad, _INNER ^ _OUTER)
-    outer = sha256(pad)
+    _mask(into, _INNER ^ _OUTER)
+    outer = sha256(into)
     outer.update(inner.digest())
     return outer.digest()
 
 
-def _mask(pad, mask):
-    for i in range(len(pad)):
-        pad[i] ^= mask
+def _mask(into, mask):
+    for i in range(len(into)):
+        into[i] ^= mask
 
 
 def _write(source, into, at):

@@ -37,8 +37,8 @@ Source: Microsoft, "Communicate with an IoT hub using the MQTT protocol"; azure-
 
 from iothub import topics
 from iothub.backoff import Backoff
-from iothub.counters import Counters
 from iothub.errors import LinkError, ProtocolError
+from iothub.outbox import Counters
 from iothub.sas import SasCredential
 from iothub.traffic import (
     ACCEPTED,

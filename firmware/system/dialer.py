@@ -19,7 +19,7 @@ _TCP_NODELAY = const(1)
 # own, newlib's (ESP32). Source: errno.h of both.
 _IN_PROGRESS = const((115, 114, 119, 120, 11, 112))
 _IS_CONNECTED = const((106, 127))
-_ONE_TURN = (None,)
+_ONE_TURN = const((None,))
 _TROUBLE = select.POLLERR | select.POLLHUP
 
 

@@ -127,8 +127,22 @@ SUPERVISION = (
     ("network_limit_ms", 60000, 5000, 600000),
 )
 
-_TOP = ("version", "connection_string", "root_certificates", "wifi", "model", "connectivity")
-_TOP += ("log_level", "zones", "control", "telemetry", "connection", "supervision")
+_TOP = const(
+    (
+        "version",
+        "connection_string",
+        "root_certificates",
+        "wifi",
+        "model",
+        "connectivity",
+        "log_level",
+        "zones",
+        "control",
+        "telemetry",
+        "connection",
+        "supervision",
+    )
+)
 
 
 class Wifi:

@@ -16,8 +16,19 @@ from system.section import (
 _MOST_ZONES = const(4)
 _LONGEST_NAME = const(64)  # of a component. Source: DTDL v2, "name": 1 to 64 characters
 _LETTERS = const(b"abcdefghijklmnopqrstuvwxyz")
-_KEYS = ("name", "present", "sensor", "bus", "address", "calibration_c")
-_KEYS += ("relay", "relay_active_high", "target_c")
+_KEYS = const(
+    (
+        "name",
+        "present",
+        "sensor",
+        "bus",
+        "address",
+        "calibration_c",
+        "relay",
+        "relay_active_high",
+        "target_c",
+    )
+)
 # A sensor that is off by more than 10 degrees is not to be calibrated but to be replaced; the
 # bounds of the target are those of `control`, checked by the settings
 _TEMPERATURES = const((("calibration_c", 0.0, -10, 10), ("target_c", 21.0, -100, 200)))
