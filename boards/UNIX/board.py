@@ -155,5 +155,9 @@ def random_below(n):
 def information():
     """What `deviceInformation` reports, as far as the board knows it; sizes in KB."""
     from simulated import computer
+    from system.modules import forget
 
-    return computer.information(data_path)
+    found = computer.information(data_path)
+    del computer
+    forget(("simulated.computer",))
+    return found

@@ -1,4 +1,11 @@
-"""What one measurement gave, in integers that fit the small ints of a 32-bit board."""
+"""What one measurement gives: numbers that fit the small ints of a 32-bit board, or an error.
+
+A driver turns every OSError of the bus into one of four errors with one base, at the transfer
+where it arose, so that whoever reads sensors needs `except SensorError` and nothing else. A
+driver that raised has not touched the Reading it was given.
+"""
+
+import errno
 
 from micropython import const
 
@@ -25,3 +32,38 @@ class Reading:
         self.temperature_centi_c = temperature_centi_c
         self.humidity_centi_percent = humidity_centi_percent
         self.pressure_pa = pressure_pa
+
+
+class SensorError(Exception):
+    """No usable value came from the sensor; the text says which sensor and why."""
+
+
+class SensorAbsent(SensorError):
+    """Nothing acknowledged, or another kind of chip sits at the address."""
+
+
+class SensorBusError(SensorError):
+    """The bus is stuck or timed out, or the chip answers but does not do its work."""
+
+
+class SensorChecksumError(SensorError):
+    """The bytes were damaged on the way: a CRC is wrong, or two copies differ."""
+
+
+class SensorRangeError(SensorError):
+    """The chip skipped the measurement, or the value lies outside what it can measure."""
+
+
+# What a missing acknowledge looks like depends on the port: ESP32 and SoftI2C say ENODEV, RP2
+# says EIO for every NACK (ports/rp2/machine_i2c.c), so the two cannot be told apart here.
+_NOT_ACKNOWLEDGED = (errno.ENODEV, errno.EIO)
+
+
+def from_bus(error, name, address):
+    """The sensor error that an OSError of the bus stands for."""
+    code = error.args[0] if error.args else 0
+    if code in _NOT_ACKNOWLEDGED:
+        return SensorAbsent("%s at 0x%02x does not answer" % (name, address))
+    if code == errno.ETIMEDOUT:
+        return SensorBusError("%s at 0x%02x: the bus is stuck" % (name, address))
+    return SensorBusError("%s at 0x%02x: bus error %s" % (name, address, code))

@@ -8,13 +8,12 @@ Source: Sensirion, SHT4x data sheet, version 6.
 
 from micropython import const
 
-from drivers.errors import SensorChecksumError, SensorRangeError, from_bus
-from drivers.reading import NOT_MEASURED
+from drivers.reading import NOT_MEASURED, SensorChecksumError, SensorRangeError, from_bus
 
 # Commands. Source: data sheet, "Overview of I2C commands".
-_MEASURE_HIGH_PRECISION = b"\xfd"
-_READ_SERIAL_NUMBER = b"\x89"
-_SOFT_RESET = b"\x94"
+_MEASURE_HIGH_PRECISION = const(b"\xfd")
+_READ_SERIAL_NUMBER = const(b"\x89")
+_SOFT_RESET = const(b"\x94")
 
 # x^8 + x^5 + x^4 + 1. Source: data sheet, "Checksum calculation".
 _CRC_POLYNOMIAL = const(0x31)

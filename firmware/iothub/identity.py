@@ -14,11 +14,11 @@ _LONGEST_HOST = const(253)
 _SHORTEST_KEY_BYTES = const(16)
 _LONGEST_KEY_BYTES = const(64)
 
-_ALPHANUMERIC = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-_HOST_CHARACTERS = _ALPHANUMERIC + "-."
+_ALPHANUMERIC = const(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
+_HOST_EXTRA = const(b"-.")
 # Without + and #: in a topic filter they are wildcards, and the hub refuses such an id there
-_DEVICE_ID_CHARACTERS = _ALPHANUMERIC + "-.:%_*?!(),=@$'"
-_BASE64_CHARACTERS = _ALPHANUMERIC + "+/"
+_DEVICE_ID_EXTRA = const(b"-.:%_*?!(),=@$'")
+_BASE64_EXTRA = const(b"+/")
 
 
 class Identity:
@@ -56,7 +56,7 @@ def parse(connection_string):
         raise IdentityError("this is a service's connection string: a device's has DeviceId")
     host = _host(fields, "HostName")
     device_id = _required(fields, "DeviceId")
-    _check(device_id, "DeviceId", _DEVICE_ID_CHARACTERS, _LONGEST_DEVICE_ID)
+    _check(device_id, "DeviceId", _DEVICE_ID_EXTRA, _LONGEST_DEVICE_ID)
     key = _key(_required(fields, "SharedAccessKey"))
     gateway = _host(fields, "GatewayHostName") if "GatewayHostName" in fields else None
     return Identity(host, device_id, key, gateway)
@@ -86,15 +86,16 @@ def _required(fields, name):
 
 def _host(fields, name):
     host = _required(fields, name)
-    _check(host, name, _HOST_CHARACTERS, _LONGEST_HOST)
+    _check(host, name, _HOST_EXTRA, _LONGEST_HOST)
     return host
 
 
-def _check(value, name, characters, longest):
+def _check(value, name, extra, longest):
     if len(value) > longest:
         raise IdentityError("%s is longer than %d characters" % (name, longest))
-    for character in value:
-        if character not in characters:
+    # Bytes: MicroPython keeps each character of a text that it ever met, the key's too
+    for byte in value.encode():
+        if byte not in _ALPHANUMERIC and byte not in extra:
             raise IdentityError("%s has a character that is not allowed" % name)
 
 
@@ -102,8 +103,9 @@ def _key(text):
     """Decode strictly: MicroPython's decoder skips what it does not know."""
     digits = text.rstrip("=")
     well_formed = len(text) % 4 == 0 and len(text) - len(digits) <= 2
-    for character in digits:
-        well_formed = well_formed and character in _BASE64_CHARACTERS
+    for byte in digits.encode():
+        if byte not in _ALPHANUMERIC and byte not in _BASE64_EXTRA:
+            well_formed = False
     if not well_formed:
         raise IdentityError("SharedAccessKey is not base64: copy it again, whole")
     key = a2b_base64(text)

@@ -6,8 +6,8 @@ Source: Microsoft, "Understand and invoke direct methods from IoT Hub".
 import json
 
 from iothub import topics
-from iothub.body import parse_json
 from iothub.errors import ProtocolError
+from iothub.topics import parse_json
 from micropython import const
 
 _REMEMBERED = const(16)

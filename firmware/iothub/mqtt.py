@@ -105,7 +105,7 @@ class Client(MQTTClient):
         self._packet = self.sock.buffer  # what is being written: buffer, offset, bytes left
         self._packet_at = 0
         self._packet_left = 0
-        self._send_began = 0
+        self._began = 0
         self._is_pinging = False
         self._ping_began = 0
         self._filters = 0  # how many the SUBSCRIBE had, and its packet id
@@ -189,7 +189,7 @@ class Client(MQTTClient):
                 self._collected = self.sock.size
             taken = self._write()
             if not taken:
-                if self._age_ms(self._send_began) > self._packet_timeout_ms:
+                if self._age_ms(self._began) > self._packet_timeout_ms:
                     raise LinkError("the peer takes nothing")
                 return False
             self._packet_at += taken
@@ -202,7 +202,7 @@ class Client(MQTTClient):
         self._packet = buffer
         self._packet_at = offset
         self._packet_left = size
-        self._send_began = self._clock.ticks_ms()
+        self._began = self._clock.ticks_ms()
 
     def _write(self):
         # TLS demands that a write which took nothing is repeated with the same bytes

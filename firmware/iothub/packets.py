@@ -23,9 +23,9 @@ def length_bytes(length):
     return 1 if length < 128 else 2 if length < 16384 else 3 if length < 2097152 else 4
 
 
-def publish_size(topic_bytes, payload_bytes):
-    """The size of a whole QoS 1 PUBLISH."""
-    rest = 2 + topic_bytes + 2 + payload_bytes
+def publish_size(topic, payload):
+    """The size of a whole QoS 1 PUBLISH, from those of its two parts."""
+    rest = 2 + topic + 2 + payload
     return 1 + length_bytes(rest) + rest
 
 

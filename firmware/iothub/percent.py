@@ -1,9 +1,10 @@
 """Percent-encoding as the hub reads and writes it: RFC 3986, a space is %20, `+` is itself."""
 
 from iothub.errors import ProtocolError
+from micropython import const
 
-_HEX = b"0123456789ABCDEF"
-_UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+_HEX = const(b"0123456789ABCDEF")
+_UNRESERVED = const(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 
 def encoded_size(source, size):

@@ -12,10 +12,10 @@ _WRAP = const(0xFFFF)
 
 
 class Ring:
-    """Holds packets of up to 65,534 bytes in `size_bytes`."""
+    """Holds packets of up to 65,534 bytes in `size`."""
 
-    def __init__(self, size_bytes):
-        self.buffer = bytearray(size_bytes)
+    def __init__(self, size):
+        self.buffer = bytearray(size)
         self.count = 0
         self._first = 0
         self._end = 0
@@ -53,15 +53,15 @@ class Ring:
         elif self._is_wrapped_at(self._first):
             self._first = 0
 
-    def _place(self, needed):
-        """Where `needed` contiguous bytes are free, or -1."""
+    def _place(self, size):
+        """Where `size` contiguous bytes are free, or -1."""
         if self.count == 0:
             self._first = self._end = 0
         if self.count and self._end <= self._first:
-            return self._end if self._first - self._end >= needed else -1
-        if len(self.buffer) - self._end >= needed:
+            return self._end if self._first - self._end >= size else -1
+        if len(self.buffer) - self._end >= size:
             return self._end
-        return 0 if self._first >= needed else -1
+        return 0 if self._first >= size else -1
 
     def _is_wrapped_at(self, at):
         return len(self.buffer) - at < _LENGTH_BYTES or self._length(at) == _WRAP

@@ -37,9 +37,9 @@ Source: Microsoft, "Communicate with an IoT hub using the MQTT protocol"; azure-
 
 from iothub import topics
 from iothub.backoff import Backoff
-from iothub.counters import Counters
-from iothub.credential import SasCredential
 from iothub.errors import LinkError, ProtocolError
+from iothub.outbox import Counters
+from iothub.sas import SasCredential
 from iothub.traffic import (
     ACCEPTED,
     LONG_PAUSE_MS,
@@ -51,33 +51,50 @@ from iothub.traffic import (
 )
 from micropython import const
 
-OFFLINE, CONNECTING, SUBSCRIBING, RECONCILING, ONLINE, RENEWING, STOPPING, STOPPED = range(8)
-STATE_NAMES = (
-    "offline",
-    "connecting",
-    "subscribing",
-    "reconciling",
-    "online",
-    "renewing",
-    "stopping",
-    "stopped",
+OFFLINE = const(0)
+CONNECTING = const(1)
+SUBSCRIBING = const(2)
+RECONCILING = const(3)
+ONLINE = const(4)
+RENEWING = const(5)
+STOPPING = const(6)
+STOPPED = const(7)
+_STATE_NAMES = const(
+    (
+        "offline",
+        "connecting",
+        "subscribing",
+        "reconciling",
+        "online",
+        "renewing",
+        "stopping",
+        "stopped",
+    )
 )
 
 # Events of the session's own, behind those of the traffic
-_DUE, _OPEN, _TWIN_READ, _TOKEN_DUE, _QUIET, _FAILED, _STOP, _START = range(10, 18)
+_DUE = const(10)
+_OPEN = const(11)
+_TWIN_READ = const(12)
+_TOKEN_DUE = const(13)
+_QUIET = const(14)
+_FAILED = const(15)
+_STOP = const(16)
+_START = const(17)
 
 # Online for so long, and the next failure starts the backoff anew. Two devices that share an
 # id throw each other out at once; without this they would do so once a second for ever.
 _SETTLED_AFTER_MS = const(30_000)
 
-_REFUSALS = {
-    1: "the hub refused the protocol version (CONNACK %d): is HostName an IoT hub's?",
-    2: "the hub refused the client id (CONNACK %d): check DeviceId",
-    3: "the hub is unavailable (CONNACK %d)",
-}
-_CREDENTIAL = (
-    "the hub refused the credential (CONNACK %d): check HostName, DeviceId and SharedAccessKey, "
-    "that the device is enabled, and that its clock is right"
+# By the return code of CONNACK, from 1 on; the last for all further ones
+_REFUSALS = const(
+    (
+        "the hub refused the protocol version (CONNACK %d): is HostName an IoT hub's?",
+        "the hub refused the client id (CONNACK %d): check DeviceId",
+        "the hub is unavailable (CONNACK %d)",
+        "the hub refused the credential (CONNACK %d): check HostName, DeviceId and "
+        "SharedAccessKey, that the device is enabled, and that its clock is right",
+    )
 )
 
 
@@ -133,7 +150,7 @@ class Session:
 
     def state_name(self):
         """The state as a word, for people."""
-        return STATE_NAMES[self.state]
+        return _STATE_NAMES[self.state]
 
     def telemetry_topic(self, component=""):
         """The topic of `component`'s telemetry ("" = root); build it once and keep it."""
@@ -309,7 +326,7 @@ class Session:
         self._tell_refusal(code)
 
     def _tell_refusal(self, code):
-        text = _REFUSALS.get(code, _CREDENTIAL)
+        text = _REFUSALS[min(code, len(_REFUSALS)) - 1]
         self._log.error(text + "; next try in %d s", code, self._wait_ms // 1000)
 
     def _leave(self):
@@ -323,13 +340,13 @@ class Session:
 
     def _fire(self, event):
         """Take the transition; an action may raise, then the state is already the next."""
-        action, self.state = _TABLE[event][self.state]
+        action, self.state = _transition(event, self.state)
         self._since = self._clock.ticks_ms()
         if action is not None:
             action(self)
 
     def _fail(self, error):
-        name = STATE_NAMES[self.state]
+        name = _STATE_NAMES[self.state]
         if self.state == CONNECTING:
             name = "connecting to %s" % self._identity.dial_host()
         self._fire(_FAILED)
@@ -366,46 +383,45 @@ class Session:
             raise LinkError(str(error))
 
 
-_WORK = {
-    OFFLINE: Session._wait,
-    CONNECTING: Session._connect,
-    SUBSCRIBING: Session._subscribe,
-    RECONCILING: Session._reconcile,
-    ONLINE: Session._serve,
-    RENEWING: Session._finish,
-    STOPPING: Session._finish,
-    STOPPED: Session._rest,
-}
+# By state
+_WORK = (
+    Session._wait,
+    Session._connect,
+    Session._subscribe,
+    Session._reconcile,
+    Session._serve,
+    Session._finish,
+    Session._finish,
+    Session._rest,
+)
 
-_LOST = (Session._lose, OFFLINE)
-_LEFT = (Session._leave, STOPPED)
+# event, states in which it is expected, action, next state; what is not here cannot happen
+_TABLE = (
+    (_DUE, (OFFLINE,), Session._dial, CONNECTING),
+    (_OPEN, (CONNECTING,), Session._greet, CONNECTING),
+    (ACCEPTED, (CONNECTING,), Session._ask, SUBSCRIBING),
+    (SUBSCRIBED, (SUBSCRIBING,), None, RECONCILING),
+    (_TWIN_READ, (RECONCILING,), Session._arrive, ONLINE),
+    (_TOKEN_DUE, (ONLINE,), Session._hold, RENEWING),
+    (_QUIET, (RENEWING,), Session._renew, OFFLINE),
+    (_QUIET, (STOPPING,), Session._leave, STOPPED),
+    (REFUSED, (CONNECTING,), Session._give_way, OFFLINE),
+    (UNAVAILABLE, (CONNECTING,), Session._come_back, OFFLINE),
+    (_FAILED, (CONNECTING, SUBSCRIBING, RECONCILING, ONLINE, RENEWING), Session._lose, OFFLINE),
+    (_FAILED, (STOPPING,), Session._leave, STOPPED),
+    (_STOP, (ONLINE,), None, STOPPING),
+    (
+        _STOP,
+        (OFFLINE, CONNECTING, SUBSCRIBING, RECONCILING, RENEWING),
+        Session._leave,
+        STOPPED,
+    ),
+    (_START, (STOPPED,), Session._again, OFFLINE),
+)
 
-# event: {state: (action, next state)}; what is not here cannot happen
-_TABLE = {
-    _DUE: {OFFLINE: (Session._dial, CONNECTING)},
-    _OPEN: {CONNECTING: (Session._greet, CONNECTING)},
-    ACCEPTED: {CONNECTING: (Session._ask, SUBSCRIBING)},
-    SUBSCRIBED: {SUBSCRIBING: (None, RECONCILING)},
-    _TWIN_READ: {RECONCILING: (Session._arrive, ONLINE)},
-    _TOKEN_DUE: {ONLINE: (Session._hold, RENEWING)},
-    _QUIET: {RENEWING: (Session._renew, OFFLINE), STOPPING: _LEFT},
-    _FAILED: {
-        CONNECTING: _LOST,
-        SUBSCRIBING: _LOST,
-        RECONCILING: _LOST,
-        ONLINE: _LOST,
-        RENEWING: _LOST,
-        STOPPING: _LEFT,
-    },
-    REFUSED: {CONNECTING: (Session._give_way, OFFLINE)},
-    UNAVAILABLE: {CONNECTING: (Session._come_back, OFFLINE)},
-    _STOP: {
-        OFFLINE: _LEFT,
-        CONNECTING: _LEFT,
-        SUBSCRIBING: _LEFT,
-        RECONCILING: _LEFT,
-        ONLINE: (None, STOPPING),
-        RENEWING: _LEFT,
-    },
-    _START: {STOPPED: (Session._again, OFFLINE)},
-}
+
+def _transition(event, state):
+    for expected, states, action, following in _TABLE:
+        if expected == event and state in states:
+            return action, following
+    raise KeyError(event)

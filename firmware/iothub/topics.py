@@ -1,27 +1,29 @@
-"""The hub's topics: an exact grammar for those that arrive, builders for those that leave.
+"""The hub's topics: an exact grammar for those that arrive, builders for those that leave; and
+the JSON under them.
 
 Source: Microsoft, "Communicate with an IoT hub using the MQTT protocol".
 """
+
+import json
 
 from iothub.errors import ProtocolError
 from iothub.percent import decode, encode
 from micropython import const
 
-API_VERSION = "2021-04-12"
+TWIN_ANSWER = const(0)
+DESIRED = const(1)
+METHOD = const(2)
+MESSAGE = const(3)
 
-TWIN_ANSWERS = b"$iothub/twin/res/#"
-DESIRED_PATCHES = b"$iothub/twin/PATCH/properties/desired/#"
-METHODS = b"$iothub/methods/POST/#"
+_API_VERSION = const(b"2021-04-12")
 
-TWIN_ANSWER, DESIRED, METHOD, MESSAGE = range(4)
-
-_TWIN_ANSWER_HEAD = "$iothub/twin/res/"
-_DESIRED_HEAD = "$iothub/twin/PATCH/properties/desired/"
-_METHOD_HEAD = "$iothub/methods/POST/"
+_TWIN_ANSWER_HEAD = const("$iothub/twin/res/")
+_DESIRED_HEAD = const("$iothub/twin/PATCH/properties/desired/")
+_METHOD_HEAD = const("$iothub/methods/POST/")
 
 # A request id is echoed into a topic of ours: it must be unable to change that topic
 _LONGEST_REQUEST_ID = const(64)
-_REQUEST_ID_CHARACTERS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-"
+_REQUEST_ID_CHARACTERS = const(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-")
 _LONGEST_METHOD_NAME = const(256)
 # A signed 64-bit count has 19 digits
 _LONGEST_VERSION = const(19)
@@ -59,15 +61,15 @@ def parse(topic, device_id):
     raise ProtocolError("a topic that was not asked for")
 
 
-def parse_bag(bag):
-    """The properties in `bag`: `name` alone is None, `name=` is "", `+` is itself.
+def parse_bag(text):
+    """The properties in `text`: `name` alone is None, `name=` is "", `+` is itself.
 
     Raises ProtocolError for a bad escape, an empty or repeated name, or too many properties.
     """
     properties = {}
-    if not bag:
+    if not text:
         return properties
-    pairs = bag.split("&", _MOST_PROPERTIES)
+    pairs = text.split("&", _MOST_PROPERTIES)
     if len(pairs) > _MOST_PROPERTIES:
         raise ProtocolError("more than %d properties" % _MOST_PROPERTIES)
     for pair in pairs:
@@ -79,55 +81,56 @@ def parse_bag(bag):
     return properties
 
 
-def _parse_twin_answer(rest):
+def _parse_twin_answer(text):
     """`{status}/?$rid={rid}[&$version={n}]`"""
-    status, slash, query = rest.partition("/")
+    status, slash, text = text.partition("/")
     if not slash or len(status) != 3 or not _is_number(status):
         raise ProtocolError("a twin answer without a status")
-    parameters = _parse_query(query)
+    properties = _parse_query(text)
     return Arrival(
         TWIN_ANSWER,
-        request_id=_request_id(parameters),
+        request_id=_request_id(properties),
         status=int(status),
-        version=_version(parameters),
+        version=_version(properties),
     )
 
 
-def _parse_desired(rest):
+def _parse_desired(text):
     """`?$version={n}`"""
-    version = _version(_parse_query(rest))
+    version = _version(_parse_query(text))
     if version < 0:
         raise ProtocolError("a desired patch without a version")
     return Arrival(DESIRED, version=version)
 
 
-def _parse_method(rest):
+def _parse_method(text):
     """`{name}/?$rid={rid}`"""
-    name, slash, query = rest.partition("/")
+    name, slash, text = text.partition("/")
     if not slash or not 0 < len(name) <= _LONGEST_METHOD_NAME:
         raise ProtocolError("a command without a name")
-    return Arrival(METHOD, name=decode(name), request_id=_request_id(_parse_query(query)))
+    return Arrival(METHOD, name=decode(name), request_id=_request_id(_parse_query(text)))
 
 
-def _parse_query(query):
+def _parse_query(text):
     """`?name=value&...` in any order; what we do not know is left alone."""
-    if not query.startswith("?"):
+    if not text.startswith("?"):
         raise ProtocolError("a topic without its query")
-    return parse_bag(query[1:])
+    return parse_bag(text[1:])
 
 
-def _request_id(parameters):
-    request_id = parameters.get("$rid")
+def _request_id(properties):
+    request_id = properties.get("$rid")
     if not request_id or len(request_id) > _LONGEST_REQUEST_ID:
         raise ProtocolError("a request without a usable $rid")
-    for character in request_id:
-        if character not in _REQUEST_ID_CHARACTERS:
+    # Bytes, here and below: MicroPython keeps each character of a text that it ever met
+    for byte in request_id.encode():
+        if byte not in _REQUEST_ID_CHARACTERS:
             raise ProtocolError("a $rid with a character that cannot be echoed")
     return request_id
 
 
-def _version(parameters):
-    text = parameters.get("$version")
+def _version(properties):
+    text = properties.get("$version")
     if text is None:
         return -1
     if not 0 < len(text) <= _LONGEST_VERSION or not _is_number(text):
@@ -136,22 +139,45 @@ def _version(parameters):
 
 
 def _is_number(text):
-    for character in text:
-        if character not in "0123456789":
+    for byte in text.encode():
+        if byte not in b"0123456789":
             return False
     return True
 
 
 def _text(topic):
     """The topic as str. MQTT 3.1.1 §1.5.3: UTF-8 without NUL; §4.7.1: no wildcards here."""
+    for byte in topic:
+        if byte < 0x20 or byte in b"#\x7f":
+            raise ProtocolError("a topic with a character that is not allowed")
     try:
-        text = bytes(topic).decode()
+        return bytes(topic).decode()
     except UnicodeError:
         raise ProtocolError("a topic that is not UTF-8")
-    for character in text:
-        if character < " " or character in "#\x7f":
-            raise ProtocolError("a topic with a character that is not allowed")
-    return text
+
+
+def parse_json(body):
+    """The value in `body` (bytes). Raises ProtocolError when it is no JSON, or too much."""
+    try:
+        return json.loads(body)
+    except (ValueError, MemoryError, RuntimeError):
+        # RuntimeError: nested deeper than the interpreter follows
+        raise ProtocolError("a body that is not JSON, or too large for the heap")
+
+
+def parse_object(body):
+    value = parse_json(body)
+    if not isinstance(value, dict):
+        raise ProtocolError("a body that is not a JSON object")
+    return value
+
+
+def version_of(properties):
+    """The `$version` among desired properties. Raises ProtocolError."""
+    version = properties.get("$version")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 0:
+        raise ProtocolError("properties without a $version")
+    return version
 
 
 # ---- what leaves
@@ -162,7 +188,7 @@ def user_name(identity, product, model_id):
     name = b"%s/%s/?api-version=%s" % (
         identity.host.encode(),
         identity.device_id.encode(),
-        API_VERSION.encode(),
+        _API_VERSION,
     )
     if product:
         name += b"&DeviceClientType=" + encode(product)
@@ -171,9 +197,14 @@ def user_name(identity, product, model_id):
     return name
 
 
-def messages(device_id):
-    """The filter of cloud-to-device messages."""
-    return b"devices/%s/messages/devicebound/#" % device_id.encode()
+def filters(device_id):
+    """What to subscribe to: the hub allows five."""
+    return (
+        b"devices/%s/messages/devicebound/#" % device_id.encode(),
+        b"$iothub/twin/res/#",
+        b"$iothub/twin/PATCH/properties/desired/#",
+        b"$iothub/methods/POST/#",
+    )
 
 
 def telemetry(device_id, component=""):

@@ -13,7 +13,11 @@ from iothub.twin import TwinExchange
 from micropython import const
 
 # What `exchange()` has met that is the session's affair
-NOTHING, ACCEPTED, REFUSED, UNAVAILABLE, SUBSCRIBED = range(5)
+_NOTHING = const(0)
+ACCEPTED = const(1)
+REFUSED = const(2)
+UNAVAILABLE = const(3)
+SUBSCRIBED = const(4)
 
 # While a peer owes us the next move of a handshake or takes our bytes slowly
 SHORT_PAUSE_MS = const(20)
@@ -53,12 +57,6 @@ class Traffic:
             counters,
             settings.answer_timeout_ms,
         )
-        self._filters = (
-            topics.messages(identity.device_id),
-            topics.TWIN_ANSWERS,
-            topics.DESIRED_PATCHES,
-            topics.METHODS,
-        )
 
     # ---- a link's life
 
@@ -71,7 +69,7 @@ class Traffic:
 
     def ask(self):
         """Subscribe and read the twin, in one flight."""
-        self._client.subscribe(self._filters, self._outbox.next_id())
+        self._client.subscribe(topics.filters(self._device_id), self._outbox.next_id())
         self.twin.begin()
 
     def farewell(self):
@@ -118,7 +116,7 @@ class Traffic:
         """
         self.pause_ms = SHORT_PAUSE_MS
         if not self._client.flush():
-            return NOTHING
+            return _NOTHING
         for _ in range(_MOST_PACKETS):
             kind = self._client.check_msg()
             if kind is None:
@@ -128,10 +126,10 @@ class Traffic:
                 return event
         else:
             self.pause_ms = 0
-            return NOTHING
+            return _NOTHING
         if not self._client.is_sending():
             self.pause_ms = 0 if self._client.has_more() else LONG_PAUSE_MS
-        return NOTHING
+        return _NOTHING
 
     def tend(self):
         """Once subscribed: time-outs and keep-alive; with the outbox flowing, reports too."""
@@ -158,7 +156,7 @@ class Traffic:
             if self._client.refused_filters:
                 raise ProtocolError("the hub refused a subscription")
             return SUBSCRIBED
-        return NOTHING
+        return _NOTHING
 
     def _take_puback(self):
         if self._outbox.acknowledge(self._client.packet_id):

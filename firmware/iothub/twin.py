@@ -8,12 +8,13 @@ Source: Microsoft, "Communicate with an IoT hub using the MQTT protocol".
 import json
 
 from iothub import topics
-from iothub.body import parse_object, version_of
 from iothub.errors import LinkError, ProtocolError
+from iothub.topics import parse_object, version_of
+from micropython import const
 
-_READ = 200
-_TAKEN = 204
-_TOO_LARGE = 413
+_READ = const(200)
+_TAKEN = const(204)
+_TOO_LARGE = const(413)
 
 
 class TwinExchange:

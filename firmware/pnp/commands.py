@@ -14,10 +14,10 @@ from micropython import const
 from pnp.property import Rejected
 from pnp.schema import fault
 
-DONE = const(200)
-INVALID = const(400)
-UNKNOWN = const(404)
-FAILED = const(500)
+_DONE = const(200)
+_INVALID = const(400)
+_UNKNOWN = const(404)
+_FAILED = const(500)
 
 _LONGEST_NAME = const(64)
 
@@ -37,7 +37,7 @@ def answer(components, name, request, log):
         if component.name == component_name and command in component.commands:
             return _run(component, command, request, log)
     log.warning("unknown command %r", name[:_LONGEST_NAME])
-    return _error(UNKNOWN, "unknown command")
+    return _error(_UNKNOWN, "unknown command")
 
 
 def _split(name):
@@ -53,22 +53,22 @@ def _run(component, command, request, log):
     if request_schema is not None:
         reason = fault(request_schema, request)
         if reason:
-            return _error(INVALID, reason)
+            return _error(_INVALID, reason)
     try:
         response = component.commands[command](request)
     except Rejected as refusal:
-        return _error(INVALID, refusal.reason)
+        return _error(_INVALID, refusal.reason)
     except Unavailable as reason:
-        return _error(FAILED, str(reason))
+        return _error(_FAILED, str(reason))
     except Exception as error:  # noqa: BLE001 - whatever the application raises is answered
         log.error("command %s*%s failed: %r", component.name, command, error)
-        return _error(FAILED, "the command failed")
+        return _error(_FAILED, "the command failed")
     if response_schema is None:
-        return DONE, None
+        return _DONE, None
     if fault(response_schema, response):
         log.error("command %s*%s: its answer is not the model's", component.name, command)
-        return _error(FAILED, "the command failed")
-    return DONE, response
+        return _error(_FAILED, "the command failed")
+    return _DONE, response
 
 
 def _error(status, reason):

@@ -1,4 +1,7 @@
-"""One component of the device: which properties and commands the application has bound to it."""
+"""The components of the device: what the model has them be, and what the application bound to it.
+
+`Interface` and `Model` are plain holders, so that `pnp.model`, which reads DTDL, can be forgotten.
+"""
 
 from pnp.property import Property, WritableProperty
 from pnp.schema import fault
@@ -6,6 +9,37 @@ from pnp.schema import fault
 # How the device is connected is reported at the root though the sample models do not name it,
 # because fleets are queried for it: the one exception to "names come from the model".
 _OUTSIDE_MODEL = {"connectivity": ("string", False)}
+
+
+class Interface:
+    """What one DTDL interface declares, with all that it extends.
+
+    `properties` {name: (schema, is writable)}, `commands` {name: (request schema or None,
+    response schema or None)}, `telemetry` {name: schema}, `components` [(name, DTMI or DTDL)].
+    For schemas see `pnp.schema`.
+    """
+
+    def __init__(self, dtmi):
+        self.dtmi = dtmi
+        self.properties = {}
+        self.commands = {}
+        self.telemetry = {}
+        self.components = []
+
+
+class Model:
+    """`dtmi`, and `components`: a list of (name, Interface), the root first under ""."""
+
+    def __init__(self, dtmi, components):
+        self.dtmi = dtmi
+        self.components = components
+
+    def interface(self, component):
+        """The interface of `component` ("" = root), or None."""
+        for name, interface in self.components:
+            if name == component:
+                return interface
+        return None
 
 
 class Component:

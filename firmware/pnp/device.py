@@ -8,7 +8,6 @@ the message is not acknowledged.
 from pnp.commands import answer
 from pnp.component import Component
 from pnp.report import Reporter
-from pnp.settings import Settings
 from pnp.twin import Twin
 
 
@@ -20,14 +19,18 @@ class Device:
         self.message_count = 0
         self.last_message_time = 0  # Unix seconds, 0 for none or an unknown date
         self.message_callback = None  # callback(payload: bytes, properties: dict)
-        self._settings = settings or Settings()
+        if settings is None:
+            from pnp.settings import Settings
+
+            settings = Settings()
+        self._settings = settings
         self._clock = clock
         self._log = log
         self._components = [
             Component(name, interface, log) for name, interface in model.components
         ]
         self._twin = Twin(self._components, log)
-        self._reporter = Reporter(self._components, log, self._settings)
+        self._reporter = Reporter(self._components, log, settings)
 
     def component(self, name=""):
         """The Component of that name, the root for ""; None if the model has none."""

@@ -11,7 +11,7 @@ import json
 
 from micropython import const
 
-from pnp.interface import Interface, Model
+from pnp.component import Interface, Model
 from pnp.schema import PRIMITIVES
 
 # Limit of DTDL v2 for the chain of `extends`; it also ends a model that extends itself
@@ -28,21 +28,21 @@ class SchemaError(ValueError):
     """The model asks for something that is not DTDL v2 or not supported here."""
 
 
-def load(root_dtmi, open_text):
-    """The Model of `root_dtmi`.
+def load(dtmi, open_text):
+    """The Model of `dtmi`.
 
     `open_text(dtmi)` returns the text of one DTDL file (str or bytes); for an interface that it
     does not have it raises OSError or ModelError. Raises ModelError.
     """
     loaded = {}
-    root = _interface(root_dtmi, open_text, loaded)
+    root = _interface(dtmi, open_text, loaded)
     components = [("", root)]
     for name, source in root.components:
         interface = _interface(source, open_text, loaded)
         if interface.components:
-            raise ModelError("model %s: component %s has components" % (root_dtmi, name))
+            raise ModelError("model %s: component %s has components" % (dtmi, name))
         components.append((name, interface))
-    return Model(root_dtmi, components)
+    return Model(dtmi, components)
 
 
 def models_folder(files, path):

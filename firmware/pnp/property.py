@@ -15,14 +15,14 @@ from micropython import const
 from pnp.schema import fault
 
 ACCEPTED = const(200)
-BY_DEVICE = const(203)
+_BY_DEVICE = const(203)
 INVALID = const(400)
-FAILED = const(500)
+_FAILED = const(500)
 
 # Reasons travel in every acknowledgement; they are words, not essays
 _LONGEST_REASON = const(80)
 # A board's floats have 24 bits: what it reported comes back this much off
-_FLOAT_PRECISION = 1e-6
+_FLOAT_PRECISION = const(1e-6)
 
 
 class Rejected(Exception):
@@ -101,7 +101,7 @@ class WritableProperty(Property):
 
     def restore_default(self, version):
         """The desired value of `version` is gone: go back to the device's own."""
-        self._try(self._default, BY_DEVICE, version, "default")
+        self._try(self._default, _BY_DEVICE, version, "default")
 
     def repeat(self, version):
         """Tell again how `version` was answered, for a service that asks again."""
@@ -130,13 +130,13 @@ class WritableProperty(Property):
             code, reason = INVALID, refusal.reason
         except Exception as error:  # noqa: BLE001 - whatever the application raises is answered
             self._log.error("property %s failed: %r", self.name, error)
-            code, reason = FAILED, "failure"
+            code, reason = _FAILED, "failure"
         self._note(code, version, reason)
 
     def _note(self, code, version, reason):
         self.code = code
         # A default was never asked for by any version
-        self.version = 0 if code == BY_DEVICE else version
+        self.version = 0 if code == _BY_DEVICE else version
         self.reason = reason[:_LONGEST_REASON]
         self.is_dirty = True
 
@@ -152,9 +152,9 @@ def is_same(a, b):
     return a == b
 
 
-def _is_close(exact, other):
-    if not isinstance(other, (int, float)):
+def _is_close(a, b):
+    if not isinstance(b, (int, float)):
         return False
-    # Compared, not subtracted: `other` may be an integer too large for a float
-    slack = _FLOAT_PRECISION * max(1.0, abs(exact))
-    return exact - slack <= other <= exact + slack
+    # Compared, not subtracted: `b` may be an integer too large for a float
+    slack = _FLOAT_PRECISION * max(1.0, abs(a))
+    return a - slack <= b <= a + slack

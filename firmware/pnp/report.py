@@ -20,7 +20,7 @@ _PATCH_BYTES = const(2)
 _LONGEST_NAME = const(64)
 _TAKEN = const(204)
 # Malformed, too large: the same patch would be refused again
-_HOPELESS = (400, 413)
+_HOPELESS = const((400, 413))
 
 
 class Reporter:

@@ -17,8 +17,8 @@ from micropython import const
 _INTEGER_LIMIT = const(1 << 31)
 _LONG_LIMIT = const(1 << 63)
 # Largest finite single and double; a board whose floats are single turns the second into inf
-_LARGEST_FLOAT = 3.4028234e38
-_LARGEST_DOUBLE = 1.7976931348623157e308
+_LARGEST_FLOAT = const(3.4028234e38)
+_LARGEST_DOUBLE = const(1.7976931348623157e308)
 # RFC 3339 §5.6, but the zone may be missing and a blank may stand for T. Which days a month
 # has is left to whoever turns the text into a time. The longest that an SDK writes has 33
 # characters; the bound also keeps the matcher's recursion shallow.
@@ -36,20 +36,8 @@ def fault(schema, value):
     return _COMPLEX[schema[0]](schema[1], value)
 
 
-def _is_boolean(value):
-    return isinstance(value, bool)
-
-
 def _is_whole(value, limit):
     return isinstance(value, int) and not isinstance(value, bool) and -limit <= value < limit
-
-
-def _is_integer(value):
-    return _is_whole(value, _INTEGER_LIMIT)
-
-
-def _is_long(value):
-    return _is_whole(value, _LONG_LIMIT)
 
 
 def _is_number(value, largest):
@@ -59,16 +47,12 @@ def _is_number(value, largest):
     return -largest <= value <= largest
 
 
-def _is_float(value):
-    return _is_number(value, _LARGEST_FLOAT)
-
-
 def _is_double(value):
     # The difference is not-a-number for an infinity that a board's coarser bound let through
     return _is_number(value, _LARGEST_DOUBLE) and value - value == 0
 
 
-def _is_string(value):
+def _is_text(value):
     return isinstance(value, str)
 
 
@@ -121,17 +105,17 @@ def _array_fault(schema, value):
 
 
 PRIMITIVES = {
-    "boolean": _is_boolean,
-    "integer": _is_integer,
-    "long": _is_long,
-    "float": _is_float,
+    "boolean": lambda value: isinstance(value, bool),
+    "integer": lambda value: _is_whole(value, _INTEGER_LIMIT),
+    "long": lambda value: _is_whole(value, _LONG_LIMIT),
+    "float": lambda value: _is_number(value, _LARGEST_FLOAT),
     "double": _is_double,
-    "string": _is_string,
+    "string": _is_text,
     "dateTime": _is_date_time,
     # Carried as text and not looked into: nothing here is told a day or a duration
-    "date": _is_string,
-    "time": _is_string,
-    "duration": _is_string,
+    "date": _is_text,
+    "time": _is_text,
+    "duration": _is_text,
 }
 _COMPLEX = {
     "Object": _object_fault,

@@ -4,7 +4,7 @@
     climate.values[0] = 2150
     climate.send()                      # {"temperature":21.5}
 
-Values are scaled integers, so that nothing is allocated on the way: no float, no text. On a
+Values are value integers, so that nothing is allocated on the way: no float, no text. On a
 32-bit board that holds for values below 2**30.
 
 Source: Microsoft, "IoT Plug and Play conventions", "Telemetry": one component a message.
@@ -72,45 +72,45 @@ def _write_bytes(source, buffer, at):
     return at
 
 
-def write_number(scaled, decimals, buffer, at):
-    """Write `scaled` / 10 ** `decimals` as JSON at `at`, without needless zeros; return the end.
+def write_number(value, decimals, buffer, at):
+    """Write `value` / 10 ** `decimals` as JSON at `at`, without needless zeros; return the end.
 
     -5 with two decimals is -0.05, 2150 is 21.5, 2100 is 21.
     """
-    if scaled < 0:
+    if value < 0:
         buffer[at] = _MINUS
         at += 1
-        scaled = -scaled
-    while decimals and scaled % 10 == 0:
-        scaled //= 10
+        value = -value
+    while decimals and value % 10 == 0:
+        value //= 10
         decimals -= 1
-    end = at + _size(scaled, decimals)
+    end = at + _size(value, decimals)
     at = end
     while decimals:
-        at = _write_digit(scaled, buffer, at)
-        scaled //= 10
+        at = _write_digit(value, buffer, at)
+        value //= 10
         decimals -= 1
         if decimals == 0:
             at -= 1
             buffer[at] = _POINT
-    at = _write_digit(scaled, buffer, at)
-    while scaled >= 10:
-        scaled //= 10
-        at = _write_digit(scaled, buffer, at)
+    at = _write_digit(value, buffer, at)
+    while value >= 10:
+        value //= 10
+        at = _write_digit(value, buffer, at)
     return end
 
 
-def _write_digit(scaled, buffer, at):
+def _write_digit(value, buffer, at):
     at -= 1
-    buffer[at] = _ZERO + scaled % 10
+    buffer[at] = _ZERO + value % 10
     return at
 
 
-def _size(scaled, decimals):
+def _size(value, decimals):
     """Characters of a number that is not negative: its digits, and a point before `decimals`."""
     digits = 1
-    while scaled >= 10:
-        scaled //= 10
+    while value >= 10:
+        value //= 10
         digits += 1
     if decimals == 0:
         return digits

@@ -16,12 +16,12 @@ _EPOCH_2000_S = const(946684800)
 # No board that runs this lives before it was written: an earlier date is a clock never set.
 # One more than ten years on is a wrong answer of a time server (an empty NTP stamp reads as
 # 2036-02-07), and would make tokens that live for ever.
-EARLIEST_UNIX_S = const(1735689600)  # 2025-01-01
-LATEST_UNIX_S = EARLIEST_UNIX_S + 10 * 365 * 86400
+_EARLIEST_UNIX_S = const(1735689600)  # 2025-01-01
+_LATEST_UNIX_S = const(_EARLIEST_UNIX_S + 10 * 365 * 86400)
 
 
 def is_plausible(unix_s):
-    return EARLIEST_UNIX_S <= unix_s <= LATEST_UNIX_S
+    return _EARLIEST_UNIX_S <= unix_s <= _LATEST_UNIX_S
 
 
 class Clock:

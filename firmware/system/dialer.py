@@ -17,9 +17,9 @@ _IPPROTO_TCP = const(6)
 _TCP_NODELAY = const(1)
 # "In progress", "already" and "is connected" by their several numbers: Linux and MicroPython's
 # own, newlib's (ESP32). Source: errno.h of both.
-_IN_PROGRESS = (115, 114, 119, 120, 11, 112)
-_IS_CONNECTED = (106, 127)
-_ONE_TURN = (None,)
+_IN_PROGRESS = const((115, 114, 119, 120, 11, 112))
+_IS_CONNECTED = const((106, 127))
+_ONE_TURN = const((None,))
 _TROUBLE = select.POLLERR | select.POLLHUP
 
 

@@ -15,12 +15,12 @@ DEBUG = const(10)
 INFO = const(20)
 WARNING = const(30)
 ERROR = const(40)
-OFF = const(50)
-LEVELS = {"debug": DEBUG, "info": INFO, "warning": WARNING, "error": ERROR, "off": OFF}
 
 # Longer records are cut: one must fit a console line buffer, and a peer's text has no bound
-LONGEST_LINE = const(240)
+_LONGEST_LINE = const(240)
 _NOTHING = object()
+# The first byte of a C1 control character in UTF-8, and of some that are harmless
+_LEADS_C1 = const(0xC2)
 
 _level = INFO
 _sink = print
@@ -66,8 +66,8 @@ class Log:
 def _write(level, name, message, a, b, c):
     global lost_lines
     text = "%s %s %s: %s" % (_stamp(), level, name, printable(_formatted(message, a, b, c)))
-    if len(text) > LONGEST_LINE:
-        text = text[: LONGEST_LINE - 3] + "..."
+    if len(text) > _LONGEST_LINE:
+        text = text[: _LONGEST_LINE - 3] + "..."
     try:
         _sink(text)
     except OSError:
@@ -95,7 +95,8 @@ def _formatted(message, a, b, c):
 
 def printable(text):
     """`text` with every control character (C0, DEL, C1) replaced by `?`."""
-    for character in text:
-        if character < " " or "\x7f" <= character <= "\x9f":
+    # Bytes first: MicroPython keeps each character of a text that it ever met
+    for byte in text.encode():
+        if byte < 0x20 or byte == 0x7F or byte == _LEADS_C1:
             return "".join(["?" if c < " " or "\x7f" <= c <= "\x9f" else c for c in text])
     return text

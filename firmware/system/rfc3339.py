@@ -10,7 +10,7 @@ _DAY_S = const(86400)
 # Days of one 400-year cycle, and from 0000-03-01 to 1970-01-01 in the Gregorian calendar
 _CYCLE_DAYS = const(146097)
 _DAYS_TO_1970 = const(719468)
-_MONTH_DAYS = b"\x1f\x1c\x1f\x1e\x1f\x1e\x1f\x1f\x1e\x1f\x1e\x1f"
+_MONTH_DAYS = const(b"\x1f\x1c\x1f\x1e\x1f\x1e\x1f\x1f\x1e\x1f\x1e\x1f")
 # The longest that any known SDK writes is 32 ("2026-11-21T05:35:00.123456+00:00" and the like)
 _LONGEST = const(40)
 
@@ -62,10 +62,11 @@ def parse_utc(text):
 
 
 def _digits(text, start, end):
-    for character in text[start:end]:
-        if not "0" <= character <= "9":
-            raise ValueError("not a digit: %r" % character)
-    return int(text[start:end])
+    digits = text[start:end]
+    for byte in digits.encode():
+        if not 0x30 <= byte <= 0x39:
+            raise ValueError("not a number: %r" % digits)
+    return int(digits)
 
 
 def _days_of(year, month):

@@ -10,7 +10,7 @@ from micropython import const
 from system.configuration import ConfigurationError
 
 # What a file may hold in one text; nothing of ours is longer than a connection string
-LONGEST_TEXT = const(512)
+_LONGEST_TEXT = const(512)
 _SHOWN_CHARACTERS = const(24)
 
 
@@ -69,7 +69,7 @@ def checked_number(value, lowest, highest, path, fraction=False):
     return value
 
 
-def checked_text(value, path, longest=LONGEST_TEXT):
+def checked_text(value, path, longest=_LONGEST_TEXT):
     """A text's value is never in the message: it may be a secret."""
     if not isinstance(value, str):
         raise ConfigurationError(path, "must be a text, not %s" % _kind(value))
@@ -98,7 +98,7 @@ def refuse_unknown(found, known, path):
 
 def nearest(word, words):
     """Which of `words` differs from `word` by the fewest letters."""
-    return min(sorted(words), key=lambda candidate: _distance(word[:40], candidate))
+    return min(sorted(words), key=lambda other: _distance(word[:40], other))
 
 
 def _distance(one, other):

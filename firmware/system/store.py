@@ -29,7 +29,7 @@ from system.configuration import ConfigurationError, check_depth
 # A configuration with two zones has about 1.5 KB; a larger file than this is no file of ours and
 # would only fill the heap
 _LARGEST_BYTES = const(8192)
-_HEAD = b'{"seal":"'
+_HEAD = const(b'{"seal":"')
 _SEAL_BYTES = const(16)
 # Where the sealed text begins: after the seal and its closing quote
 _BODY_AT = const(26)
@@ -56,17 +56,17 @@ class _Refused(Exception):
 
 
 class Store:
-    """`path` and its companions on `fs`. `validate(dict)` raises ConfigurationError.
+    """`path` and its companions on `files`. `validate(dict)` raises ConfigurationError.
 
     After `load()`: `source` is the path that was used, "" if there is none; `problem` the
     ConfigurationError that kept a newer copy from being used, or None.
     """
 
-    def __init__(self, path, fs=None, validate=None):
+    def __init__(self, path, files=None, validate=None):
         self.path = path
         self.source = ""
         self.problem = None
-        self._fs = fs or Flash
+        self._files = files or Flash
         self._validate = validate
 
     def load(self):
@@ -108,13 +108,13 @@ class Store:
     def _read(self, path):
         """The bytes of `path`, None if there is no such file. Raises _Refused."""
         try:
-            size = self._fs.stat(path)[6]
+            size = self._files.stat(path)[6]
         except OSError:
             return None
         if size > _LARGEST_BYTES:
             raise _refused("is larger than %d bytes" % _LARGEST_BYTES)
         try:
-            with self._fs.open(path, "rb") as file:
+            with self._files.open(path, "rb") as file:
                 return file.read(size)
         except OSError as error:
             raise _refused("cannot be read: %s" % error)
@@ -155,7 +155,7 @@ class Store:
         new = self.path + ".new"
         if not self._exists(self.path) and self._sealed_content(new) is not None:
             try:
-                self._fs.rename(new, self.path)
+                self._files.rename(new, self.path)
             except OSError:
                 pass  # load() reads it where it is, and the next save() tries again
 
@@ -175,9 +175,9 @@ class Store:
             self._remove(new)
             raise
         if keep_former:
-            self._fs.rename(self.path, self.path + ".bak")
-        self._fs.rename(new, self.path)
-        self._fs.sync()
+            self._files.rename(self.path, self.path + ".bak")
+        self._files.rename(new, self.path)
+        self._files.sync()
         if not keep_former and not self._exists(self.path + ".bak"):
             self._write_second_copy(text)
 
@@ -189,21 +189,21 @@ class Store:
             self._remove(self.path + ".bak")
 
     def _write(self, path, text):
-        with self._fs.open(path, "wb") as file:
+        with self._files.open(path, "wb") as file:
             if file.write(text) != len(text):
                 raise OSError(28)  # ENOSPC: some file systems take a part and do not say so
-        self._fs.sync()
+        self._files.sync()
 
     def _exists(self, path):
         try:
-            self._fs.stat(path)
+            self._files.stat(path)
         except OSError:
             return False
         return True
 
     def _remove(self, path):
         try:
-            self._fs.remove(path)
+            self._files.remove(path)
         except OSError:
             pass  # it was never there, or the flash is gone and the writer is told so
 

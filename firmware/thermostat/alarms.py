@@ -1,8 +1,8 @@
-"""Does the room do what the heat should make it do?
+"""Does the room do what the heat should make it do? The alarms are bits:
 
-    ALARM_WARMING_OFF   warms while the heat is off: a relay that sticks, a valve that leaks
-    ALARM_NOT_WARMING   does not warm while the heat is on: burner, valve or relay dead
-    ALARM_ON_TOO_LONG   heated without a pause: too small a heater, an open window
+    1   warms while the heat is off: a relay that sticks, a valve that leaks
+    2   does not warm while the heat is on: burner, valve or relay dead
+    4   heated without a pause: too small a heater, an open window
 
 They look at means of a minute, which sensor noise does not move, against a mark: the lowest mean
 of the watched time. Off-time is watched once radiators had time to cool, and in windows, so that
@@ -15,15 +15,15 @@ it rose from; one that did not warm, until it does. No heap, all values within 3
 
 from micropython import const
 
-ALARM_WARMING_OFF = const(1)
-ALARM_NOT_WARMING = const(2)
-ALARM_ON_TOO_LONG = const(4)
-ALARM_NAMES = ((1, "warming while off"), (2, "not warming while on"), (4, "on too long"))
+_ALARM_WARMING_OFF = const(1)
+_ALARM_NOT_WARMING = const(2)
+_ALARM_ON_TOO_LONG = const(4)
 
 _MINUTE_MS = const(60000)
 # Readings that one mean takes at most: 4096 of 327.67 °C are 27 bits
 _MOST_READINGS = const(4096)
-_LONGEST_S = const(1 << 28)
+# Where durations stop counting; twice this, and this plus a tick, fit 30 bits
+_LONGEST = const(1 << 28)
 
 
 class HeatAlarms:
@@ -63,9 +63,9 @@ class HeatAlarms:
         self._has_mark = False
         self._restart_mean()
         if heat:
-            self._alarm &= ~ALARM_WARMING_OFF
+            self._alarm &= ~_ALARM_WARMING_OFF
         else:
-            self._alarm &= ~ALARM_ON_TOO_LONG
+            self._alarm &= ~_ALARM_ON_TOO_LONG
 
     def _restart_mean(self):
         self._sum_centi_c = 0
@@ -77,10 +77,10 @@ class HeatAlarms:
         readings = self._readings
         mean = self._sum_centi_c // readings if readings else 0
         self._restart_mean()
-        self._switched_s = _add_saturated(self._switched_s, elapsed_s)
-        self._marked_s = _add_saturated(self._marked_s, elapsed_s)
+        self._switched_s = add_saturated(self._switched_s, elapsed_s)
+        self._marked_s = add_saturated(self._marked_s, elapsed_s)
         if self._heat and self._switched_s >= self._settings.on_too_long_s:
-            self._alarm |= ALARM_ON_TOO_LONG
+            self._alarm |= _ALARM_ON_TOO_LONG
         if not readings:
             # Without a sensor nothing can be said: watch anew when it is back
             self._has_mark = False
@@ -101,26 +101,27 @@ class HeatAlarms:
             # Still falling: what counts is warming from the lowest point; its time runs on
             self._mark_centi_c = mean
         elif mean - self._mark_centi_c >= self._progress_centi_c:
-            self._alarm &= ~ALARM_NOT_WARMING
+            self._alarm &= ~_ALARM_NOT_WARMING
             self._set_mark(mean)
         if self._marked_s >= self._settings.no_warming_window_s:
-            self._alarm |= ALARM_NOT_WARMING
+            self._alarm |= _ALARM_NOT_WARMING
 
     def _watch_off(self, mean):
-        if self._alarm & ALARM_WARMING_OFF:
+        if self._alarm & _ALARM_WARMING_OFF:
             if mean <= self._risen_from_centi_c:
-                self._alarm &= ~ALARM_WARMING_OFF
+                self._alarm &= ~_ALARM_WARMING_OFF
                 self._has_mark = False
         elif self._switched_s < self._settings.warming_settle_s:
             self._has_mark = False
         elif not self._has_mark or mean < self._mark_centi_c:
             self._set_mark(mean)
         elif mean - self._mark_centi_c >= self._settings.warming_rise_centi_c:
-            self._alarm |= ALARM_WARMING_OFF
+            self._alarm |= _ALARM_WARMING_OFF
             self._risen_from_centi_c = self._mark_centi_c
         elif self._marked_s >= self._settings.warming_window_s:
             self._set_mark(mean)
 
 
-def _add_saturated(sum_s, elapsed_s):
-    return sum_s + elapsed_s if elapsed_s < _LONGEST_S - sum_s else _LONGEST_S
+def add_saturated(total, step):
+    """`total` + `step`, both from 0 to 2^28, or 2^28 if that is more."""
+    return total + step if step < _LONGEST - total else _LONGEST

@@ -17,6 +17,12 @@ from micropython import const
 from system.log import Log
 from system.supervision import Supervisor
 
+# The tasks in the order in which the supervisor gets them
+_CONTROL = const(0)
+_SAMPLING = const(1)
+_UPKEEP = const(2)
+_NETWORK = const(3)
+
 _UPKEEP_MS = const(1000)
 # The first readings are there by then: whoever asks for them early need not wait for a tick
 _FIRST_TICK_MS = const(100)
@@ -55,11 +61,11 @@ class App:
         watchdog = self.board.watchdog(limits.watchdog_timeout_ms)
         self.supervisor = Supervisor(self.clock, Log("supervisor"), watchdog, self._give_up)
         add = self.supervisor.add
-        self._control_index = add("control", self._regulate, limits.control_limit_ms)
-        self._sampling_index = add("sampling", self._sample, limits.control_limit_ms)
-        self._upkeep_index = add("upkeep", self._keep_up, limits.control_limit_ms)
+        add("control", self._regulate, limits.control_limit_ms)
+        add("sampling", self._sample, limits.control_limit_ms)
+        add("upkeep", self._keep_up, limits.control_limit_ms)
         if self.cloud is not None:
-            self._network_index = add("network", self._connect, limits.network_limit_ms)
+            add("network", self._connect, limits.network_limit_ms)
         await self.supervisor.run()
 
     async def _regulate(self):
@@ -75,7 +81,7 @@ class App:
                 for room in self.rooms:
                     room.regulate(dt_ms)
                 clock.uptime_s()
-                self.supervisor.alive(self._control_index)
+                self.supervisor.alive(_CONTROL)
                 await clock.sleep_ms(tick_ms)
         finally:
             # Until it is restarted nobody decides
@@ -88,7 +94,7 @@ class App:
                 if conversion_ms >= 0:
                     await self.clock.sleep_ms(conversion_ms)
                     room.finish()
-            self.supervisor.alive(self._sampling_index)
+            self.supervisor.alive(_SAMPLING)
             await self.clock.sleep_ms(self._control.sample_period_ms)
 
     async def _connect(self):
@@ -97,7 +103,7 @@ class App:
         await client.run(self.cloud.session, self.clock, self._network_alive)
 
     def _network_alive(self):
-        self.supervisor.alive(self._network_index)
+        self.supervisor.alive(_NETWORK)
 
     async def _keep_up(self):
         statistics_due_s = 0
@@ -113,7 +119,7 @@ class App:
                 self.log.warning("restarting, as asked")
                 self.leave()
                 self.board.reset()
-            self.supervisor.alive(self._upkeep_index)
+            self.supervisor.alive(_UPKEEP)
             await self.clock.sleep_ms(_UPKEEP_MS)
 
     # ---- what others ask for

@@ -11,6 +11,7 @@ import gc
 import os
 
 from drivers.registry import kinds
+from micropython import const
 from system import log
 from system.configuration import ConfigurationError
 from system.log import Log
@@ -20,11 +21,18 @@ from system.modules import forget
 _FIRMWARE = (__file__.rsplit("/", 2) if __file__.count("/") > 1 else ("",))[0]
 SET_POINTS = "setpoints.json"
 # Needed to read the configuration, and to build what it asks for
-_READERS = ("thermostat.loading", "thermostat.settings", "thermostat.zones")
-_READERS += ("system.section", "system.store")
-_MODEL_READER = ("pnp.model",)
-_SESSION_BUILDERS = ("iothub.identity", "system.tls")
-_BUILDERS = ("thermostat.assembly",)
+_READERS = const(
+    (
+        "thermostat.loading",
+        "thermostat.settings",
+        "thermostat.zones",
+        "system.section",
+        "system.store",
+    )
+)
+_MODEL_READER = const(("pnp.model",))
+_SESSION_BUILDERS = const(("iothub.identity", "system.tls"))
+_BUILDERS = const(("thermostat.assembly",))
 
 
 class _Files:
@@ -85,8 +93,7 @@ def _load_settings(folder, teller):
 
 
 def _load_set_points(folder, clock, settings):
-    from thermostat.setpoints import SetPoints
-    from thermostat.setpoints_file import SetPointsFile
+    from thermostat.setpoints import SetPoints, SetPointsFile
 
     names = [zone.name for zone in settings.zones]
     file = SetPointsFile("%s/%s" % (folder, SET_POINTS))

@@ -15,7 +15,7 @@ from system.rfc3339 import format_utc, parse_utc
 
 # A restart that is further away than a day was not meant
 _LONGEST_DELAY_S = const(86400)
-_TARGET = "targetTemperature"
+_TARGET = const("targetTemperature")
 
 
 def degrees(centi_c):
@@ -136,11 +136,11 @@ class BoardComponent:
         if "workingSet" in self._component.interface.telemetry:
             self._telemetry = Telemetry(session, self._component, ("workingSet",), (1,))
 
-    def send(self, heap_bytes):
-        """Send the heap in use, in KiB; False if the model or the session does not take it."""
+    def send(self, size):
+        """Send the heap in use, of `size` bytes, in KiB; False if nobody takes it."""
         if self._telemetry is None:
             return False
-        self._telemetry.values[0] = heap_bytes * 10 // 1024
+        self._telemetry.values[0] = size * 10 // 1024
         return self._telemetry.send()
 
     def _reboot(self, delay_s):

@@ -14,21 +14,19 @@ The set point is kept within its bounds here too: whoever gave it, the cloud can
 
 from micropython import const
 
-from thermostat.alarms import HeatAlarms
+from thermostat.alarms import HeatAlarms, add_saturated
 
-# Of `fault`
-FAULT_NONE = const(0)
-FAULT_LOST = const(1)  # no reading
-FAULT_ABSURD = const(2)  # readings that no room has
-FAULT_NAMES = ("none", "sensor lost", "sensor absurd")
+# Of `fault`, for people and tests to know by number
+_FAULT_NONE = const(0)
+_FAULT_LOST = const(1)  # no reading
+_FAULT_ABSURD = const(2)  # readings that no room has
 
 # Of `reason`
-REASON_FAULT = const(1)
-REASON_CEILING = const(2)
-REASON_FROST = const(3)
-REASON_MINIMUM = const(4)
-REASON_SET_POINT = const(5)
-REASON_NAMES = ("", "fault", "ceiling", "frost", "minimum time", "set point")
+_REASON_FAULT = const(1)
+_REASON_CEILING = const(2)
+_REASON_FROST = const(3)
+_REASON_MINIMUM = const(4)
+_REASON_SET_POINT = const(5)
 
 # Readings it takes, one after the other, to trust a sensor again
 _GOOD_READINGS = const(2)
@@ -40,25 +38,22 @@ class ZoneControl:
     """`settings` is `Settings.control`; `heats` False: a zone without a relay, never heated.
 
     heat    what the relay should do
-    fault   FAULT_NONE or why the sensor is not trusted
-    reason  REASON_...: the rule that decided
-    alarm   bits ALARM_... of `thermostat.alarms`
+    fault   why the sensor is not trusted: 0 it is, 1 no reading, 2 readings that no room has
+    reason  the number of the rule that decided
+    alarm   bits, see `thermostat.alarms`
     temperature_centi_c   the last good reading, meaningless before the first (`has_reading`)
     """
 
     def __init__(self, settings, heats=True):
         self.heat = False
-        self.fault = FAULT_NONE
-        self.reason = REASON_FAULT
+        self.fault = _FAULT_NONE
+        self.reason = _REASON_FAULT
         self.alarm = 0
         self.temperature_centi_c = 0
         self.has_reading = False
         self._settings = settings
         self._heats = heats
         self._alarms = HeatAlarms(settings)
-        self._minimum_on_ms = settings.minimum_on_s * 1000
-        self._minimum_off_ms = settings.minimum_off_s * 1000
-        self._lost_ms = settings.sensor_lost_s * 1000
         # Minimum off counts from boot
         self._unchanged_ms = 0
         self._age_ms = 0
@@ -79,26 +74,26 @@ class ZoneControl:
         self._age_ms = add_saturated(self._age_ms, dt_ms)
         if valid is not None:
             self._note_reading(temperature_centi_c, valid)
-        if self._age_ms >= self._lost_ms and self.fault == FAULT_NONE:
-            self._note_fault(FAULT_LOST)
+        if self._age_ms >= self._settings.sensor_lost_s * 1000 and self.fault == _FAULT_NONE:
+            self._note_fault(_FAULT_LOST)
         heat = self._decide(target_centi_c)
         if heat != self.heat:
             self.heat = heat
             self._unchanged_ms = 0
         if self._heats:
-            trusted = self.has_reading and self.fault == FAULT_NONE
+            trusted = self.has_reading and self.fault == _FAULT_NONE
             self.alarm = self._alarms.step(dt_ms, self.temperature_centi_c, trusted, heat)
         return heat
 
     def _note_reading(self, temperature_centi_c, valid):
         settings = self._settings
         if not valid:
-            self._note_bad(FAULT_LOST)
+            self._note_bad(_FAULT_LOST)
         elif (
             temperature_centi_c < settings.plausible_lowest_centi_c
             or temperature_centi_c > settings.plausible_highest_centi_c
         ):
-            self._note_bad(FAULT_ABSURD)
+            self._note_bad(_FAULT_ABSURD)
         else:
             self._note_good(temperature_centi_c)
 
@@ -113,9 +108,9 @@ class ZoneControl:
         self._bad = 0
         if self._good < _GOOD_READINGS:
             self._good += 1
-        if self.fault != FAULT_NONE and self._good < _GOOD_READINGS:
+        if self.fault != _FAULT_NONE and self._good < _GOOD_READINGS:
             return
-        self.fault = FAULT_NONE
+        self.fault = _FAULT_NONE
         self.has_reading = True
         self.temperature_centi_c = temperature_centi_c
         self._age_ms = 0
@@ -127,19 +122,20 @@ class ZoneControl:
     def _decide(self, target_centi_c):
         settings = self._settings
         temperature = self.temperature_centi_c
-        if self.fault != FAULT_NONE or not self.has_reading or not self._heats:
-            self.reason = REASON_FAULT
+        if self.fault != _FAULT_NONE or not self.has_reading or not self._heats:
+            self.reason = _REASON_FAULT
             return False
         if temperature > settings.ceiling_centi_c:
-            self.reason = REASON_CEILING
+            self.reason = _REASON_CEILING
             return False
         if temperature < settings.frost_limit_centi_c:
-            self.reason = REASON_FROST
+            self.reason = _REASON_FROST
             return True
-        if self._unchanged_ms < (self._minimum_on_ms if self.heat else self._minimum_off_ms):
-            self.reason = REASON_MINIMUM
+        minimum_s = settings.minimum_on_s if self.heat else settings.minimum_off_s
+        if self._unchanged_ms < minimum_s * 1000:
+            self.reason = _REASON_MINIMUM
             return self.heat
-        self.reason = REASON_SET_POINT
+        self.reason = _REASON_SET_POINT
         target = self._within_bounds(target_centi_c)
         if self.heat:
             return temperature < target + settings.hysteresis_centi_c
@@ -152,8 +148,3 @@ class ZoneControl:
         if target_centi_c > settings.target_highest_centi_c:
             return settings.target_highest_centi_c
         return target_centi_c
-
-
-def add_saturated(sum_ms, dt_ms):
-    """`sum_ms` + `dt_ms`, both from 0 to 2^28, or 2^28 if that is more."""
-    return sum_ms + dt_ms if dt_ms < _LONGEST_MS - sum_ms else _LONGEST_MS

@@ -1,6 +1,6 @@
 """What a zone's temperature was: true maximum, minimum and time-weighted mean since a time.
 
-Readings come when they come; each holds until the next, at most HOLD_S. They are kept in rings of
+Readings come when they come; each holds until the next, at most _HOLD_S. They are kept in rings of
 buckets, in seconds of uptime, so that a wall clock that is set or jumps moves nothing.
 
     reaches back       a question's time is rounded down to
@@ -17,9 +17,9 @@ from array import array
 from micropython import const
 
 # (seconds a bucket, buckets)
-_LEVELS = ((10, 90), (120, 90), (3600, 168))
+_LEVELS = const(((10, 90), (120, 90), (3600, 168)))
 # Longer without a reading is a gap, which counts for nothing; as long as control trusts one
-HOLD_S = const(30)
+_HOLD_S = const(30)
 # An empty bucket has its minimum above its maximum; readings are ints in 0.01 °C of 16 bits
 _HIGHEST = const(32767)
 _LOWEST = const(-32768)
@@ -117,7 +117,7 @@ class History:
         self._is_held = True
         self._temperature = temperature_centi_c
         self._held_from_s = now_s
-        self._held_until_s = now_s + HOLD_S
+        self._held_until_s = now_s + _HOLD_S
 
     def gap(self):
         """From now on the temperature is not known, until the next `add()`."""

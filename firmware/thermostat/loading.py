@@ -4,13 +4,14 @@ The settings are handed over as plain attributes: an object of a class with meth
 the whole module alive that checked them, a tenth of a small board's heap.
 """
 
+from micropython import const
 from system.configuration import ConfigurationError
 from system.store import Store
 
 from thermostat.settings import Settings
 
 CONFIGURATION = "config.json"
-_SECTIONS = ("control", "telemetry", "connection", "supervision", "wifi")
+_SECTIONS = const(("control", "telemetry", "connection", "supervision", "wifi"))
 
 
 class Plain:

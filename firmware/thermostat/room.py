@@ -4,23 +4,22 @@ Data flows one way: sensor → reading → control → relay, and reading → hi
 of the world (bus, pin) is handed in; when and how often is the app's business.
 """
 
-from drivers.errors import SensorError
-from drivers.reading import Reading
+from drivers.reading import Reading, SensorError
 from drivers.registry import open_sensor
 
 from thermostat.control import ZoneControl
 
 
 class Room:
-    """`zone` is its entry in the settings, `control_settings` is `Settings.control`.
+    """`zone` is its entry in the settings, `settings` is `Settings.control`.
 
     `relay` may be None: the room is measured and never heated. `open_bus(number)` gives the I2C
     bus that the sensor is on. `set_points` and `history`: of the modules of these names.
     """
 
-    def __init__(self, zone, control_settings, relay, open_bus, set_points, history, log):
+    def __init__(self, zone, settings, relay, open_bus, set_points, history, log):
         self.name = zone.name
-        self.control = ZoneControl(control_settings, relay is not None)
+        self.control = ZoneControl(settings, relay is not None)
         self.history = history
         self.reading = Reading()
         self._default_centi_c = zone.target_centi_c

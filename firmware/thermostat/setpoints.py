@@ -6,13 +6,19 @@ so that a slider that somebody drags does not wear the flash, and on the way out
 
 from micropython import const
 from system.configuration import ConfigurationError
+from system.modules import forget
 
 # Whole seconds of uptime: eleven of them are never less than ten seconds
 _WRITE_PERIOD_S = const(11)
+# What reads and writes the file is in the heap only while it does so: between two changes of a
+# set point lie hours
+_READER = const(("thermostat.setpoints_content", "system.section", "system.store"))
+_WRITER = const(("system.store",))
+VERSION = const(1)
 
 
 class SetPoints:
-    """`file` keeps them (`thermostat.setpoints_file`), `names` are the zones there are. Ints in
+    """`file` keeps them (SetPointsFile), `names` are the zones there are. Ints in
     0.01 °C.
 
     A file that cannot be used costs the set points, never the start: `problem` says why.
@@ -72,3 +78,33 @@ class SetPoints:
         if self.problem:
             self._log.warning("set points: %s", self.problem)
         return {name: targets[name] for name in targets if name in names}
+
+
+class SetPointsFile:
+    """`path` on `files` (see system/store.py); `problem`: what was wrong with the newest copy."""
+
+    def __init__(self, path, files=None):
+        self.problem = None
+        self._path = path
+        self._files = files
+
+    def load(self):
+        """{zone name: 0.01 °C}, empty if there is no file. Raises ConfigurationError."""
+        from thermostat.setpoints_content import load
+
+        try:
+            targets, self.problem = load(self._path, self._files)
+            return targets
+        finally:
+            del load
+            forget(_READER)
+
+    def save(self, targets):
+        """Keep `targets`, if they are not there already. Raises OSError."""
+        from system.store import Store
+
+        try:
+            Store(self._path, self._files).save({"version": VERSION, "targets": targets})
+        finally:
+            del Store
+            forget(_WRITER)

@@ -4,7 +4,7 @@ from micropython import const
 from system.section import checked_number, expect_dict, refuse_unknown
 from system.store import Store
 
-from thermostat.setpoints_file import VERSION
+from thermostat.setpoints import VERSION
 
 # What any room could mean; settings narrow it when the set points are used
 _LOWEST_CENTI_C = const(0)

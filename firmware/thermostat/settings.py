@@ -25,7 +25,6 @@ they are in no message of this module, and nothing here has a repr that shows th
 
 from micropython import const
 from system.configuration import ConfigurationError
-from system.log import LEVELS
 from system.section import (
     Section,
     checked_number,
@@ -39,6 +38,9 @@ from thermostat.zones import Zone, zones_from
 
 _VERSION = const(1)
 _LONGEST_DTMI = const(128)  # Source: DTDL v2, "Digital Twin Model Identifier" of an interface
+
+# The numbers are those of `system.log`
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "off": 50}
 
 # (key, default, lowest, highest)
 CONTROL = (
@@ -125,8 +127,22 @@ SUPERVISION = (
     ("network_limit_ms", 60000, 5000, 600000),
 )
 
-_TOP = ("version", "connection_string", "root_certificates", "wifi", "model", "connectivity")
-_TOP += ("log_level", "zones", "control", "telemetry", "connection", "supervision")
+_TOP = const(
+    (
+        "version",
+        "connection_string",
+        "root_certificates",
+        "wifi",
+        "model",
+        "connectivity",
+        "log_level",
+        "zones",
+        "control",
+        "telemetry",
+        "connection",
+        "supervision",
+    )
+)
 
 
 class Wifi:
@@ -144,7 +160,7 @@ class Settings:
         self.root_certificates = []
         self.wifi = Wifi()
         self.connectivity = "wifi"
-        self.log_level = LEVELS["info"]
+        self.log_level = _LEVELS["info"]
         self.zones = [Zone("thermostat1", "sht4x", 0, 0), Zone("thermostat2", "bme280", 1, 1)]
         self.control = Section(CONTROL)
         self.telemetry = Section(TELEMETRY)
@@ -206,11 +222,11 @@ def _dtmi(value):
 
 
 def _level(value):
-    if checked_text(value, "log_level") not in LEVELS:
+    if checked_text(value, "log_level") not in _LEVELS:
         raise ConfigurationError(
-            "log_level", "must be one of %s" % ", ".join(sorted(LEVELS, key=LEVELS.get))
+            "log_level", "must be one of %s" % ", ".join(sorted(_LEVELS, key=_LEVELS.get))
         )
-    return LEVELS[value]
+    return _LEVELS[value]
 
 
 def _file_names(value):

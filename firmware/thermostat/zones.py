@@ -8,18 +8,29 @@ from system.section import (
     checked_text,
     expect_dict,
     fill,
+    joined,
     refuse_unknown,
 )
 
 # As many as the largest board has relays for; the sample model names two
 _MOST_ZONES = const(4)
 _LONGEST_NAME = const(64)  # of a component. Source: DTDL v2, "name": 1 to 64 characters
-_LETTERS = "abcdefghijklmnopqrstuvwxyz"
-_KEYS = ("name", "present", "sensor", "bus", "address", "calibration_c")
-_KEYS += ("relay", "target_c")
+_LETTERS = const(b"abcdefghijklmnopqrstuvwxyz")
+_KEYS = const(
+    (
+        "name",
+        "present",
+        "sensor",
+        "bus",
+        "address",
+        "calibration_c",
+        "relay",
+        "target_c",
+    )
+)
 # A sensor that is off by more than 10 degrees is not to be calibrated but to be replaced; the
 # bounds of the target are those of `control`, checked by the settings
-_TEMPERATURES = (("calibration_c", 0.0, -10, 10), ("target_c", 21.0, -100, 200))
+_TEMPERATURES = const((("calibration_c", 0.0, -10, 10), ("target_c", 21.0, -100, 200)))
 
 
 class Zone:
@@ -55,16 +66,16 @@ def _zone(found, path, sensor_kinds):
     refuse_unknown(expect_dict(found, path), _KEYS, path)
     for key in ("name", "sensor"):
         if key not in found:
-            raise ConfigurationError("%s.%s" % (path, key), "is missing")
-    zone = Zone(_component(found["name"], path + ".name"), found["sensor"], 0, None)
-    _check_sensor(zone.sensor, path + ".sensor", sensor_kinds)
-    zone.present = checked_switch(found.get("present", True), path + ".present")
-    zone.bus = checked_number(found.get("bus", 0), 0, 7, path + ".bus")
+            raise ConfigurationError(joined(path, key), "is missing")
+    zone = Zone(_component(found["name"], joined(path, "name")), found["sensor"], 0, None)
+    _check_sensor(zone.sensor, joined(path, "sensor"), sensor_kinds)
+    zone.present = checked_switch(found.get("present", True), joined(path, "present"))
+    zone.bus = checked_number(found.get("bus", 0), 0, 7, joined(path, "bus"))
     if found.get("address") is not None:
         # Source: NXP UM10204 §3.1.12: 0x00-0x07 and 0x78-0x7F are reserved
-        zone.address = checked_number(found["address"], 0x08, 0x77, path + ".address")
+        zone.address = checked_number(found["address"], 0x08, 0x77, joined(path, "address"))
     if found.get("relay") is not None:
-        zone.relay = checked_number(found["relay"], 0, 15, path + ".relay")
+        zone.relay = checked_number(found["relay"], 0, 15, joined(path, "relay"))
     known = {row[0]: found[row[0]] for row in _TEMPERATURES if row[0] in found}
     fill(zone, _TEMPERATURES, known, path)
     return zone
@@ -74,10 +85,10 @@ def _component(value, path):
     """Source: DTDL v2, "name": letters, digits and underscores, a letter first."""
     checked_text(value, path, _LONGEST_NAME)
     allowed = _LETTERS
-    for letter in value.lower() or "-":
-        if letter not in allowed:
+    for byte in value.lower().encode() or b"-":
+        if byte not in allowed:
             raise ConfigurationError(path, "must be letters, digits and _, a letter first")
-        allowed = _LETTERS + "0123456789_"
+        allowed = _LETTERS + b"0123456789_"
     return value
 
 

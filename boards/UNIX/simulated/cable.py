@@ -5,33 +5,34 @@ Two named pipes carry one request and its answer at a time, whole numbers of one
     request   operation, a, b, c, n; then n bytes of data, if the operation sends some
     answer    0 or an errno, n; then n bytes
 
-The operations are below. So that switching a relay allocates nothing, frames are made once.
+The operations are below; the house's end has the same list. So that switching a relay allocates
+nothing, frames are made once.
 """
 
 from micropython import const
 
-SCAN = const(1)  # bus a -> addresses
-WRITE = const(2)  # bus a, address b, n bytes
-READ = const(3)  # bus a, address b, n wanted
-WRITE_MEMORY = const(4)  # bus a, address b, register c, n bytes
-READ_MEMORY = const(5)  # bus a, address b, register c, n wanted
-RECOVER = const(6)  # bus a
-SET_PIN = const(7)  # pin a, level b
-SET_LED = const(8)  # level a
+_SCAN = const(1)  # bus a -> addresses
+_WRITE = const(2)  # bus a, address b, n bytes
+_READ = const(3)  # bus a, address b, n wanted
+_WRITE_MEMORY = const(4)  # bus a, address b, register c, n bytes
+_READ_MEMORY = const(5)  # bus a, address b, register c, n wanted
+_RECOVER = const(6)  # bus a
+_SET_PIN = const(7)  # pin a, level b
+_SET_LED = const(8)  # level a
 
-REQUEST_PIPE = "/house.request"
-ANSWER_PIPE = "/house.answer"
-REQUEST_BYTES = const(5)
-ANSWER_BYTES = const(2)
-BUSES = const(2)
-PINS = const(2)
+_REQUEST_PIPE = const("/house.request")
+_ANSWER_PIPE = const("/house.answer")
+_REQUEST_BYTES = const(5)
+_ANSWER_BYTES = const(2)
+_BUSES = const(2)
+_PINS = const(2)
 
 
 def connect(folder):
     """The Remote at the end of the pipes in `folder`."""
     # The house opens them in the same order: each open waits for the other side's
-    requests = open(folder + REQUEST_PIPE, "wb", 0)
-    return Remote(requests, open(folder + ANSWER_PIPE, "rb", 0))
+    requests = open(folder + _REQUEST_PIPE, "wb", 0)
+    return Remote(requests, open(folder + _ANSWER_PIPE, "rb", 0))
 
 
 class Remote:
@@ -40,10 +41,10 @@ class Remote:
     def __init__(self, requests, answers):
         self._requests = requests
         self._answers = answers
-        self._request = bytearray(REQUEST_BYTES)
-        self._answer = bytearray(ANSWER_BYTES)
-        self._buses = [RemoteBus(self, number) for number in range(BUSES)]
-        self._pins = [RemotePin(self, index) for index in range(PINS)]
+        self._request = bytearray(_REQUEST_BYTES)
+        self._answer = bytearray(_ANSWER_BYTES)
+        self._buses = [RemoteBus(self, number) for number in range(_BUSES)]
+        self._pins = [RemotePin(self, index) for index in range(_PINS)]
 
     def call(self, operation, a, b, c, n, data):
         """Ask, and return how many bytes of answer follow. Raises OSError with the errno that
@@ -63,7 +64,7 @@ class Remote:
         self._answers.readinto(buffer)
 
     def bus(self, number):
-        if not 0 <= number < BUSES:
+        if not 0 <= number < _BUSES:
             raise ValueError("I2C bus %r: this board has 0 and 1" % number)
         return self._buses[number]
 
@@ -71,7 +72,7 @@ class Remote:
         return self._pins[index]
 
     def led(self, on):
-        self.call(SET_LED, 1 if on else 0, 0, 0, 0, None)
+        self.call(_SET_LED, 1 if on else 0, 0, 0, 0, None)
 
     def power_off(self):
         """The house sees the cable's end and lets the pins go low by itself."""
@@ -87,26 +88,26 @@ class RemoteBus:
         self._number = number
 
     def recover(self):
-        self._remote.call(RECOVER, self._number, 0, 0, 0, None)
+        self._remote.call(_RECOVER, self._number, 0, 0, 0, None)
 
     def scan(self):
-        found = bytearray(self._remote.call(SCAN, self._number, 0, 0, 0, None))
+        found = bytearray(self._remote.call(_SCAN, self._number, 0, 0, 0, None))
         self._remote.take(found)
         return list(found)
 
     def writeto(self, address, buffer, stop=True):
-        self._remote.call(WRITE, self._number, address, 0, len(buffer), buffer)
+        self._remote.call(_WRITE, self._number, address, 0, len(buffer), buffer)
         return len(buffer)
 
     def readfrom_into(self, address, buffer, stop=True):
-        self._remote.call(READ, self._number, address, 0, len(buffer), None)
+        self._remote.call(_READ, self._number, address, 0, len(buffer), None)
         self._remote.take(buffer)
 
     def writeto_mem(self, address, register, buffer):
-        self._remote.call(WRITE_MEMORY, self._number, address, register, len(buffer), buffer)
+        self._remote.call(_WRITE_MEMORY, self._number, address, register, len(buffer), buffer)
 
     def readfrom_mem_into(self, address, register, buffer):
-        self._remote.call(READ_MEMORY, self._number, address, register, len(buffer), None)
+        self._remote.call(_READ_MEMORY, self._number, address, register, len(buffer), None)
         self._remote.take(buffer)
 
 
@@ -123,7 +124,7 @@ class RemotePin:
             return self._level
         self._level = 1 if level else 0
         try:
-            self._remote.call(SET_PIN, self._index, self._level, 0, 0, None)
+            self._remote.call(_SET_PIN, self._index, self._level, 0, 0, None)
         except OSError:
             pass  # no house, no heat
         return None

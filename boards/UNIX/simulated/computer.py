@@ -4,9 +4,11 @@ import gc
 import os
 import sys
 
+from micropython import const
+
 # sys.implementation._mpy's field of the native architecture; further numbers are not PCs.
 # Source: MicroPython documentation, "MicroPython .mpy files".
-_ARCHITECTURES = ("", "x86", "x64", "armv6")
+_ARCHITECTURES = const(("", "x86", "x64", "armv6"))
 
 
 def information(folder):

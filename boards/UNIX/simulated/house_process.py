@@ -10,9 +10,23 @@ its state before.
 import errno
 import sys
 
-from simulated import cable
+from micropython import const
+
 from simulated.site import Site
 
+# As in `simulated.cable`, which must not keep them in the firmware's heap as names
+_SCAN = const(1)  # bus a -> addresses
+_WRITE = const(2)  # bus a, address b, n bytes
+_READ = const(3)  # bus a, address b, n wanted
+_WRITE_MEMORY = const(4)  # bus a, address b, register c, n bytes
+_READ_MEMORY = const(5)  # bus a, address b, register c, n wanted
+_RECOVER = const(6)  # bus a
+_SET_PIN = const(7)  # pin a, level b
+_SET_LED = const(8)  # level a
+
+_REQUEST_PIPE = const("/house.request")
+_ANSWER_PIPE = const("/house.answer")
+_REQUEST_BYTES = const(5)
 _NO_BYTES = b""
 
 
@@ -29,17 +43,17 @@ def answer(site, request, requests):
 
 
 def _perform(site, operation, a, b, c, n, requests):
-    if operation == cable.SET_PIN:
+    if operation == _SET_PIN:
         site.pin(a).value(b)
-    elif operation == cable.SET_LED:
+    elif operation == _SET_LED:
         site.led(a)
-    elif operation == cable.RECOVER:
+    elif operation == _RECOVER:
         site.bus(a).recover()
-    elif operation == cable.SCAN:
+    elif operation == _SCAN:
         return bytes(site.bus(a).scan())
-    elif operation == cable.WRITE:
+    elif operation == _WRITE:
         site.bus(a).writeto(b, requests.read(n))
-    elif operation == cable.WRITE_MEMORY:
+    elif operation == _WRITE_MEMORY:
         site.bus(a).writeto_mem(b, c, requests.read(n))
     else:
         return _read(site.bus(a), operation, b, c, n)
@@ -48,9 +62,9 @@ def _perform(site, operation, a, b, c, n, requests):
 
 def _read(bus, operation, address, register, size):
     buffer = bytearray(size)
-    if operation == cable.READ:
+    if operation == _READ:
         bus.readfrom_into(address, buffer)
-    elif operation == cable.READ_MEMORY:
+    elif operation == _READ_MEMORY:
         bus.readfrom_mem_into(address, register, buffer)
     else:
         raise OSError(errno.EINVAL)
@@ -60,16 +74,16 @@ def _read(bus, operation, address, register, size):
 def serve(site, requests, answers):
     """Answer until the other side ends."""
     while True:
-        request = requests.read(cable.REQUEST_BYTES)
-        if not request or len(request) < cable.REQUEST_BYTES:
+        request = requests.read(_REQUEST_BYTES)
+        if not request or len(request) < _REQUEST_BYTES:
             return
         answers.write(answer(site, request, requests))
 
 
 def live(site, folder):
     """Serve one process of the firmware, from its first question to its end."""
-    with open(folder + cable.REQUEST_PIPE, "rb", 0) as requests:
-        with open(folder + cable.ANSWER_PIPE, "wb", 0) as answers:
+    with open(folder + _REQUEST_PIPE, "rb", 0) as requests:
+        with open(folder + _ANSWER_PIPE, "wb", 0) as answers:
             try:
                 serve(site, requests, answers)
             except OSError:

@@ -11,9 +11,11 @@ import _thread
 import os
 import time
 
+from micropython import const
+
 # What the RP2040 can count to (ports/rp2/machine_wdt.c). Asking for more fails there, so here too.
 LIMIT_MS = 8388
-_LOOK_EVERY_MS = 50
+_LOOK_EVERY_MS = const(50)
 
 
 class Watchdog:

@@ -2,16 +2,16 @@ import errno
 
 from doubles.bus import FakeBus
 from doubles.ticks import Ticks
-from drivers.bme280 import BME280
-from drivers.bme280_calibration import Calibration
-from drivers.errors import (
+from drivers.bme280 import BME280, Calibration
+from drivers.reading import (
+    NO_TEMPERATURE,
+    Reading,
     SensorAbsent,
     SensorBusError,
     SensorChecksumError,
     SensorError,
     SensorRangeError,
 )
-from drivers.reading import NO_TEMPERATURE, Reading
 from expect import raises
 from simulated.bme280 import BME280 as Chip
 from simulated.bme280 import BME280_ID, BMP280_ID, EXAMPLE_P, EXAMPLE_T
@@ -61,13 +61,13 @@ def _pressure_64_bit(calibration, raw, fine):
     """The 64-bit formula of the data sheet, in 1/256 Pa: what the 32-bit one is measured by."""
     c = calibration
     first = fine - 128000
-    second = first * first * c.p6 + ((first * c.p5) << 17) + (c.p4 << 35)
-    first = ((first * first * c.p3) >> 8) + ((first * c.p2) << 12)
-    first = (((1 << 47) + first) * c.p1) >> 33
+    second = first * first * c.p[5] + ((first * c.p[4]) << 17) + (c.p[3] << 35)
+    first = ((first * first * c.p[2]) >> 8) + ((first * c.p[1]) << 12)
+    first = (((1 << 47) + first) * c.p[0]) >> 33
     pressure = (((1048576 - raw) << 31) - second) * 3125 // first
-    first = (c.p9 * (pressure >> 13) * (pressure >> 13)) >> 25
-    second = (c.p8 * pressure) >> 19
-    return ((pressure + first + second) >> 8) + (c.p7 << 4)
+    first = (c.p[8] * (pressure >> 13) * (pressure >> 13)) >> 25
+    second = (c.p[7] * pressure) >> 19
+    return ((pressure + first + second) >> 8) + (c.p[6] << 4)
 
 
 def test_the_published_temperature():
@@ -98,20 +98,20 @@ def test_temperature_arithmetic_fits_a_board_up_to_85_degrees():
     for raw in range(390000, 655000, 500):
         fine = c.fine_temperature(raw)
         if -4000 <= (fine * 5 + 128) >> 8 <= 8500:
-            distance = (raw >> 4) - c.t1
-            assert abs(((raw >> 3) - (c.t1 << 1)) * c.t2) < 1 << 30
+            distance = (raw >> 4) - c.t[0]
+            assert abs(((raw >> 3) - (c.t[0] << 1)) * c.t[1]) < 1 << 30
             assert abs(distance * distance) < 1 << 30
-            assert abs(((distance * distance) >> 12) * c.t3) < 1 << 30
+            assert abs(((distance * distance) >> 12) * c.t[2]) < 1 << 30
             assert abs(fine * 5) < 1 << 30
 
 
 def test_h4_and_h5_are_signed_twelve_bit_values_that_share_a_byte():
     humidity = bytes([0x6A, 0x01, 0x00, 0xF3, 0x2C, 0xFE, 0xE2])
     calibration = Calibration(_words(EXAMPLE_T + EXAMPLE_P) + b"\x00\x4b", humidity)
-    assert (calibration.h1, calibration.h2, calibration.h3) == (75, 362, 0)
-    assert calibration.h4 == -196  # 0xf3c
-    assert calibration.h5 == -30  # 0xfe2
-    assert calibration.h6 == -30
+    assert (calibration.h[0], calibration.h[1], calibration.h[2]) == (75, 362, 0)
+    assert calibration.h[3] == -196  # 0xf3c
+    assert calibration.h[4] == -30  # 0xfe2
+    assert calibration.h[5] == -30
 
 
 def test_reads_the_simulated_air_over_the_whole_range():

@@ -2,14 +2,15 @@ import errno
 
 from doubles.bus import FakeBus
 from doubles.ticks import Ticks
-from drivers.errors import (
+from drivers.reading import (
+    NO_TEMPERATURE,
+    Reading,
     SensorAbsent,
     SensorBusError,
     SensorChecksumError,
     SensorError,
     SensorRangeError,
 )
-from drivers.reading import NO_TEMPERATURE, Reading
 from drivers.sht4x import SHT4x, crc8, humidity_centi_percent, temperature_centi_c
 from expect import raises
 from simulated.bus import Bus

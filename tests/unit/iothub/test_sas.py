@@ -3,9 +3,8 @@
 from binascii import hexlify, unhexlify
 
 from doubles.clock import FakeClock
-from iothub.credential import SasCredential
 from iothub.identity import parse
-from iothub.sas import build_token, hmac_sha256, resource
+from iothub.sas import SasCredential, build_token, hmac_sha256, resource
 
 IDENTITY = parse(
     "HostName=hub.azure-devices.net;DeviceId=stove-1;"

@@ -158,7 +158,7 @@ def test_builders():
         b"&iothub-creation-time-utc=2026-11-21T05%3A35%3A00Z"
     )
     assert topics.created("") == b""
-    assert topics.messages("d") == b"devices/d/messages/devicebound/#"
+    assert topics.filters("d")[0] == b"devices/d/messages/devicebound/#"
     assert topics.twin_get("7") == b"$iothub/twin/GET/?$rid=7"
     assert topics.reported_patch("8") == b"$iothub/twin/PATCH/properties/reported/?$rid=8"
     assert topics.method_answer(404, "2f") == b"$iothub/methods/res/404/?$rid=2f"

@@ -1,9 +1,12 @@
 import time
 
 from doubles.clock import FakeClock, FakeTime
-from system.clock import EARLIEST_UNIX_S, LATEST_UNIX_S, Clock, WrappingClock
+from system.clock import Clock, WrappingClock
 
 NOW = 1795239300
+# 2025-01-01, and ten years later
+EARLIEST_UNIX_S = 1735689600
+LATEST_UNIX_S = EARLIEST_UNIX_S + 10 * 365 * 86400
 
 
 def test_both_epochs_give_unix_seconds():

@@ -3,8 +3,7 @@ import gc
 from doubles.clock import FakeClock
 from doubles.fs import FakeFlash
 from doubles.log import FakeLog
-from thermostat.setpoints import SetPoints
-from thermostat.setpoints_file import SetPointsFile
+from thermostat.setpoints import SetPoints, SetPointsFile
 
 
 def test_polling_without_a_change_costs_no_heap():

@@ -1,8 +1,9 @@
 from doubles.rooms import Chance, Room, Weather
-from thermostat.alarms import ALARM_NOT_WARMING, ALARM_ON_TOO_LONG, ALARM_WARMING_OFF, HeatAlarms
+from thermostat.alarms import HeatAlarms
 from thermostat.control import ZoneControl
 from thermostat.settings import Settings
 
+ALARM_WARMING_OFF, ALARM_NOT_WARMING, ALARM_ON_TOO_LONG = 1, 2, 4
 STEP_S = 30
 HOUR = 3600 // STEP_S
 DAY = 24 * HOUR

@@ -28,7 +28,7 @@ INFORMATION_OF_A_BOARD = {
 
 
 class File:
-    """Keeps what it is given, as `thermostat.setpoints_file` does."""
+    """Keeps what it is given, as `thermostat.setpoints` does."""
 
     def __init__(self, targets):
         self.targets = targets

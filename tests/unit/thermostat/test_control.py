@@ -1,17 +1,10 @@
 from doubles.rooms import Chance
 from thermostat.alarms import HeatAlarms
-from thermostat.control import (
-    FAULT_ABSURD,
-    FAULT_LOST,
-    FAULT_NONE,
-    REASON_CEILING,
-    REASON_FAULT,
-    REASON_FROST,
-    REASON_MINIMUM,
-    REASON_SET_POINT,
-    ZoneControl,
-)
+from thermostat.control import ZoneControl
 from thermostat.settings import Settings
+
+FAULT_NONE, FAULT_LOST, FAULT_ABSURD = range(3)
+REASON_FAULT, REASON_CEILING, REASON_FROST, REASON_MINIMUM, REASON_SET_POINT = range(1, 6)
 
 
 def control_settings(**members):

@@ -2,9 +2,12 @@ from array import array
 
 from doubles.clock import FakeClock
 from doubles.rooms import Chance
-from thermostat.history import HOLD_S, History
+from thermostat.history import History
 
 NOW = 1795239300
+
+# How long a reading holds
+HOLD_S = 30
 
 
 class Logger:

@@ -1,5 +1,5 @@
 from doubles.clock import FakeClock
-from thermostat.schedule import Schedule
+from thermostat.cloud import Schedule
 
 
 def make():

@@ -1,8 +1,7 @@
 from doubles.clock import FakeClock
 from doubles.fs import FakeFlash, PowerCut
 from doubles.log import FakeLog
-from thermostat.setpoints import SetPoints
-from thermostat.setpoints_file import SetPointsFile
+from thermostat.setpoints import SetPoints, SetPointsFile
 
 PATH = "setpoints.json"
 NAMES = ("thermostat1", "thermostat2")
