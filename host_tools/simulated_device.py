@@ -40,17 +40,21 @@ _POLL_S = 0.05
 STOP_GRACE_S = 8.0
 
 
-def parts() -> Parts:
-    """The firmware of this tree, compiled as for a board, on the interpreter that `make setup`
-    or MICROPYTHON gives. Raises CompileError."""
-    interpreter = os.environ.get("MICROPYTHON")
-    found = Path(interpreter) if interpreter else ROOT / ".venv-micropython/bin/micropython"
-    if not interpreter and not found.exists():
+def interpreter() -> Path:
+    """The unix port: MICROPYTHON, else what `make setup` has installed, else one on the path."""
+    named = os.environ.get("MICROPYTHON")
+    found = Path(named) if named else ROOT / ".venv-micropython/bin/micropython"
+    if not named and not found.exists():
         on_path = shutil.which("micropython")
         found = Path(on_path) if on_path else found
+    return found.absolute()
+
+
+def parts() -> Parts:
+    """The firmware of this tree, compiled as for a board. Raises CompileError."""
     compiled = ROOT / "build" / "mpy"
     return Parts(
-        found.absolute(),
+        interpreter(),
         compile_tree(ROOT / "firmware", compiled / "firmware"),
         compile_tree(ROOT / "boards" / "UNIX", compiled / "UNIX"),
         compile_tree(ROOT / "build" / "lib", compiled / "lib"),

@@ -15,9 +15,6 @@ from sdk_process import run_sdk_script
 
 from host_tools.hub.launcher import serving
 
-pytest.importorskip("azure.iot.hub")
-pytest.importorskip("uamqp")
-
 HEAD = """
 import os, time
 from azure.iot.hub import IoTHubRegistryManager

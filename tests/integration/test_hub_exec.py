@@ -10,10 +10,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("azure.iot.hub")
-pytest.importorskip("azure.iot.device")
-pytest.importorskip("uamqp")
-
 ROOT = Path(__file__).resolve().parents[2]
 EXEC = [sys.executable, "-m", "host_tools.cli", "hub", "exec"]
 

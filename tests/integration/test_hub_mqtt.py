@@ -19,8 +19,6 @@ from host_tools.hub.state.c2d import Message
 SCRIPTS = Path(__file__).parent / "azure_scripts"
 MODEL = "dtmi:com:example:Thermostat;1"
 PATIENCE_S = 30
-
-pytest.importorskip("azure.iot.device")
 both_clients = pytest.mark.parametrize("script", ["device_sync.py", "device_async.py"])
 
 

@@ -20,8 +20,6 @@ from host_tools.hub.state.hub import Hub
 from host_tools.hub.storage import Storage
 from host_tools.hub.tls import server_context
 
-pytest.importorskip("azure.iot.hub")
-
 HEAD = """
 import datetime, os, sys
 from azure.iot.hub import IoTHubRegistryManager, DigitalTwinClient

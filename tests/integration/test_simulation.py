@@ -13,18 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from host_tools.simulated_device import interpreter
 from host_tools.simulation import Parts, SimulationError, Thermostat
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-
-
-def interpreter() -> Path:
-    places = [os.environ.get("MICROPYTHON"), shutil.which("micropython")]
-    places.append(str(ROOT / ".venv-micropython" / "bin" / "micropython"))
-    for place in places:
-        if place and Path(place).exists():
-            return Path(place)
-    pytest.skip("no MicroPython unix port: set MICROPYTHON")
 
 
 BOOT = """

@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 from certificates_for_tests import DAY, NOW, Authority, write_self_signed
 
+from host_tools.simulated_device import interpreter
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 
-MICROPYTHON = os.environ.get("MICROPYTHON", str(ROOT / ".venv-micropython/bin/micropython"))
+MICROPYTHON = str(interpreter())
 
 
 class Server:

@@ -13,10 +13,12 @@ from pathlib import Path
 from certificates_for_tests import Authority
 from doubles.hub_script import FakeHub
 
+from host_tools.simulated_device import interpreter
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 
-MICROPYTHON = os.environ.get("MICROPYTHON", str(ROOT / ".venv-micropython/bin/micropython"))
+MICROPYTHON = str(interpreter())
 
 
 class Wire:

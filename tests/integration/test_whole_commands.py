@@ -16,8 +16,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from whole import ROOT, own_address, processes_with
 
-pytest.importorskip("azure.iot.hub")
-pytest.importorskip("uamqp")
 pytestmark = pytest.mark.timeout(60)
 
 THERMO = [sys.executable, "-m", "host_tools.cli"]

@@ -3,7 +3,6 @@
 import contextlib
 import datetime
 import os
-import shutil
 import socket
 import ssl
 import stat
@@ -19,10 +18,11 @@ from host_tools.hub import certificates
 from host_tools.hub.authority import make_authority, names_of
 from host_tools.hub.certificates import WorkspaceError, prepare
 from host_tools.hub.tls import server_context
+from host_tools.simulated_device import interpreter
 
 NAMES = ("localhost", "127.0.0.1", "127.0.0.7", "hub.example")
 NOW = datetime.datetime(2026, 3, 1, tzinfo=datetime.timezone.utc)
-MICROPYTHON = os.environ.get("MICROPYTHON") or shutil.which("micropython")
+MICROPYTHON = interpreter()
 
 
 @pytest.fixture(scope="module")
@@ -208,7 +208,6 @@ except (ValueError, OSError) as error:
 """
 
 
-@pytest.mark.skipif(MICROPYTHON is None, reason="no micropython on the path, no MICROPYTHON")
 @pytest.mark.parametrize(
     ("name", "own_root", "outcome"),
     [
