@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -54,7 +55,9 @@ class Child:
 
 
 def _explain_failure(program: str, error: OSError) -> int:
-    if isinstance(error, FileNotFoundError):
+    # A folder of PATH that may not be searched answers "permission denied" for every name
+    is_nowhere = os.path.basename(program) == program and shutil.which(program) is None
+    if isinstance(error, FileNotFoundError) or is_nowhere:
         what, code = f"{program}: command not found; check the name after --", NOT_FOUND
     else:
         what, code = f"{program} cannot be run ({error.strerror}); check the file", NOT_EXECUTABLE

@@ -9,8 +9,10 @@ import os
 import sys
 
 # In an interpreter of its own, because only the console is told how many names there are
+# ... and by relative paths, because each module's path is a name
 PROGRAM = """
-import asyncio, asyncio.core, gc, micropython
+import asyncio, asyncio.core, gc, micropython, sys
+sys.path[:] = ['firmware', 'boards/UNIX', 'build/lib', '.frozen']
 def tell():
     for _ in range(3):
         sum([0] * 256)
