@@ -327,7 +327,7 @@ class Session:
 
     def _tell_refusal(self, code):
         text = _REFUSALS[min(code, len(_REFUSALS)) - 1]
-        self._log.error(text + "; next try in %d s", code, self._wait_ms // 1000)
+        self._log.error(text + "; next try in %d s", code, (self._wait_ms + 999) // 1000)
 
     def _leave(self):
         self._hang_up()
@@ -355,7 +355,7 @@ class Session:
         if str(error).startswith("TLS: "):
             # A certificate that is refused stays so until somebody acts
             self._wait_ms = self._backoff.slow_ms()
-        self._log.warning("%s: %s; next try in %d s", name, error, self._wait_ms // 1000)
+        self._log.warning("%s: %s; next try in %d s", name, error, (self._wait_ms + 999) // 1000)
 
     def _hang_up(self):
         self._traffic.farewell()
