@@ -18,7 +18,7 @@ from system.log import Log
 from system.modules import forget
 
 # This file is FIRMWARE/thermostat/assembly.py
-_FIRMWARE = (__file__.rsplit("/", 2) if __file__.count("/") > 1 else ("",))[0]
+_FIRMWARE = __file__.rpartition("/thermostat/")[0]
 SET_POINTS = "setpoints.json"
 # Needed to read the configuration, and to build what it asks for
 _READERS = const(

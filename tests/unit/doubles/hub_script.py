@@ -243,6 +243,7 @@ class Bench:
 
     def __init__(self, prepare=None, settings=None, clock=None, random_below=None, session=None):
         from doubles.clock import FakeClock
+        from doubles.keys import KEY
         from doubles.link import FakeDialer
         from doubles.log import FakeLog
         from iothub.identity import parse
@@ -263,8 +264,7 @@ class Bench:
             self.settings.telemetry_bytes,
             self.settings.answer_bytes,
         )
-        key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
-        self.identity = parse("HostName=%s;DeviceId=%s;SharedAccessKey=%s" % (HOST, DEVICE, key))
+        self.identity = parse("HostName=%s;DeviceId=%s;SharedAccessKey=%s" % (HOST, DEVICE, KEY))
         self.session = session.Session(
             self.identity,
             self.dialer,

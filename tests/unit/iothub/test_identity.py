@@ -1,10 +1,10 @@
 """Connection strings: what they give, and what is said of those that give nothing."""
 
+from doubles.keys import KEY
 from expect import raises
 from iothub.errors import IdentityError
 from iothub.identity import parse
 
-KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 GOOD = "HostName=hub.azure-devices.net;DeviceId=stove-1;SharedAccessKey=" + KEY
 
 

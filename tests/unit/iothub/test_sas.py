@@ -3,13 +3,11 @@
 from binascii import hexlify, unhexlify
 
 from doubles.clock import FakeClock
+from doubles.keys import KEY
 from iothub.identity import parse
 from iothub.sas import SasCredential, build_token, hmac_sha256, resource
 
-IDENTITY = parse(
-    "HostName=hub.azure-devices.net;DeviceId=stove-1;"
-    "SharedAccessKey=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
-)
+IDENTITY = parse("HostName=hub.azure-devices.net;DeviceId=stove-1;SharedAccessKey=" + KEY)
 
 # RFC 4231 §4.2-4.8 (case 5 is a truncated MAC): key, data, HMAC-SHA-256
 VECTORS = (

@@ -1,5 +1,6 @@
 """The grammar of the hub's topics; whatever is not in it is a ProtocolError."""
 
+from doubles.keys import KEY
 from expect import raises
 from iothub import topics
 from iothub.errors import ProtocolError
@@ -144,8 +145,7 @@ def test_30000_mutants_parse_or_are_refused():
 
 
 def test_builders():
-    key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
-    identity = parse_identity("HostName=h.net;DeviceId=d;SharedAccessKey=" + key)
+    identity = parse_identity("HostName=h.net;DeviceId=d;SharedAccessKey=" + KEY)
     assert topics.user_name(identity, "", "") == b"h.net/d/?api-version=2021-04-12"
     assert topics.user_name(identity, "p/1 (x)", "dtmi:com:example:Thermostat;1") == (
         b"h.net/d/?api-version=2021-04-12&DeviceClientType=p%2F1%20%28x%29"
