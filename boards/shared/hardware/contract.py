@@ -96,7 +96,11 @@ def start_network(settings, texts, busy, prepare):
 
 
 def network_up():
-    return _station is not None and _station.is_up()
+    """Is there an address to speak from? Who asks needs one: a lost network is joined again."""
+    if _station is None:
+        return False
+    _station.tend()
+    return _station.is_up()
 
 
 def network_state():
@@ -104,22 +108,16 @@ def network_state():
 
 
 def resolver(host, port):
-    """The socket address of host and port, or None: ask again. Raises OSError.
-
-    Who asks for an address needs the network: this is where one that was lost is joined again.
-    """
+    """The socket address of host and port, or None: ask again. Raises OSError."""
     global _names
-    if _station is None:
-        raise OSError(network_state())
-    _station.tend()
-    if not _station.is_up():
-        if _station.is_joining():
+    if not network_up():
+        if _station is not None and _station.is_joining():
             return None
-        raise OSError("no Wi-Fi: " + _station.state())
+        raise OSError("no Wi-Fi: " + network_state())
     if _names is None:
         from system.names import Resolver
 
-        _names = Resolver(_station.name_servers)
+        _names = Resolver(_station.name_servers, random_below)
     return _names.resolve(host, port)
 
 

@@ -405,8 +405,8 @@ def test_a_network_that_was_lost_is_joined_again():
         chip.ticks.advance(MINUTE_MS)
         wlan.finish(0 if chip.is_rp2 else 200)
         assert not board.network_up()
+        assert len(wlan.asked) == 2  # asking for it is enough
         assert board.resolver("hub", 8883) is None
-        assert len(wlan.asked) == 2
 
 
 def test_an_attempt_that_leads_nowhere_is_given_up():
@@ -429,15 +429,32 @@ def test_without_a_name_server():
             board.resolver("hub", 8883)
 
 
-def test_what_the_driver_cannot_name_is_an_oserror():
+def test_what_the_driver_refuses_is_told_and_tried_again():
     class Broken:
+        error = OSError()
+
         def active(self, on):
-            raise RuntimeError("Wifi Unknown Error 0x3001")
+            raise self.error
+
+        def isconnected(self):
+            return False
 
     for _, board, chip in each():
-        chip.wlan = Broken()
-        with raises(OSError, "0x3001"):
+        wlan, chip.wlan = chip.wlan, Broken()
+        for error in (OSError("WiFi Out of Memory"), RuntimeError("Wifi Unknown Error 0x3001")):
+            chip.wlan.error = error
             board.connect_network(Wifi())
+            assert str(error) in board.network_state()
+            with raises(OSError, str(error)):
+                board.resolver("hub", 8883)
+        assert not board.network_up()
+        sys.modules["hardware.contract"]._station._wlan = wlan
+        chip.ticks.advance(20000)
+        assert not board.network_up()
+        assert wlan.asked == [("house", "secret")]
+        assert str(error) in board.network_state()  # until it is known how this one ends
+        wlan.finish(wlan.up)
+        assert board.network_up()
 
 
 # ---- clock and watchdog

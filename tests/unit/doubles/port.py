@@ -326,8 +326,8 @@ class OneWire:
 class Resolver:
     """In the place of system.names."""
 
-    def __init__(self, servers):
-        self.servers = servers
+    def __init__(self, servers, random_below):
+        self.servers, self.random_below = servers, random_below
 
     def resolve(self, host, port):
         return (self.servers()[0], port)
