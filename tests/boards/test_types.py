@@ -6,9 +6,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from readme_example import readme_blocks
 from stub_check import findings
 
-from host_tools.board_files import ROOT, boards
+from host_tools.board_files import TREE, boards
 
 HARDWARE = [board for board in boards() if board != "UNIX"]
 
@@ -21,7 +22,7 @@ def test_everything_fits_the_boards_own_modules(board: str) -> None:
 def plant(tmp_path: Path, source: str, line: str) -> Path:
     """The file with one more line at its end."""
     planted = tmp_path / Path(source).name
-    shutil.copyfile(ROOT / source, planted)
+    shutil.copyfile(TREE / source, planted)
     with planted.open("a") as file:
         file.write(f"\n{line}\n")
     return planted
@@ -31,7 +32,7 @@ def plant(tmp_path: Path, source: str, line: str) -> Path:
     ("line", "text"),
     [
         ("machine.no_such_function()", '"no_such_function"'),
-        ("machine.Pin(4).toogle()", '"toogle"'),
+        ("machine.Pin(4).flip()", '"flip"'),
         ("machine.WDT(8000, 1)", "WDT"),
         ("machine.unique_id(1)", "Too many arguments"),
         ("import no_such_module", "no_such_module"),
@@ -70,3 +71,9 @@ def test_the_firmware_is_looked_at_too(tmp_path: Path) -> None:
     (found,) = findings("ESP32_GENERIC_S3", {"system/clock.py": planted})
     assert found.startswith("system/clock.py:")
     assert "monotonic" in found
+
+
+def test_the_readmes_sixth_board_fits_a_chip_of_its_kind(tmp_path: Path) -> None:
+    example = tmp_path / "board.py"
+    example.write_text(readme_blocks()[0])
+    assert findings("ESP32_GENERIC_C3", {"board.py": example}) == []
