@@ -4,7 +4,7 @@ import errno
 import sys
 
 from doubles import port
-from doubles.port import HARD, PWRON, SOFT, WDT, Chip
+from doubles.port import CONTRACT, HARD, PWRON, SOFT, WDT, Chip
 from expect import raises
 
 KINDS = {
@@ -24,10 +24,6 @@ TAKEN = {
     "rp2040": (23, 24, 25, 29),
     "rp2350": (23, 24, 25, 29),
 }
-CONTRACT = """NAME WATCHDOG_LIMIT_MS data_path i2c relay_pin one_wire led button_pressed
-    connect_network network_up network_state resolver clock set_time watchdog hold_watchdog
-    unique_id reset reset_cause free_memory heap_in_use random_below chip_temperature console
-    information""".split()
 MINUTE_MS = 60000
 
 
@@ -583,7 +579,6 @@ def test_a_chip_without_a_sensor():
 
 def test_information():
     for _, board, _ in each():
-        board.names["data_path"] = "."
         found = board.information()
         for name in "manufacturer model osName processorArchitecture".split():
             assert found.pop(name), name

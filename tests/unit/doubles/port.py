@@ -10,6 +10,11 @@ from doubles.ticks import Ticks
 
 ROOT = __file__.replace("\\", "/").rpartition("/tests/")[0] or "."
 EPOCH_2000_S = 946684800
+# What every board offers: the table in boards/README.md
+CONTRACT = """NAME WATCHDOG_LIMIT_MS data_path i2c relay_pin one_wire led button_pressed
+    connect_network network_up network_state resolver clock set_time watchdog hold_watchdog
+    unique_id reset reset_cause free_memory heap_in_use random_below chip_temperature console
+    information""".split()
 _PORT_MODULES = (
     "esp32_port",
     "rp2_port",
