@@ -1,4 +1,4 @@
-"""The contract in boards/README.md: the firmware uses no more, and every board is tested for it."""
+"""The contract in boards/README.md: the firmware uses no more, every board is tested for it."""
 
 from __future__ import annotations
 
