@@ -69,7 +69,7 @@ test: setup ## All tests, on CPython and on MicroPython
 	@$(BIN)/python tests/run_all.py
 
 unit: setup ## Unit tests on CPython
-	@$(BIN)/python -m pytest tests/unit
+	@$(BIN)/python -m pytest tests/unit tests/boards
 
 micropython: setup ## The same unit tests on the MicroPython unix port, and the heap budgets
 	@$(BIN)/python tests/on_micropython.py $(MICROPYTHON)

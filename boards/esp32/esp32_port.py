@@ -42,6 +42,9 @@ _CAUSES = {
     machine.WDT_RESET: "watchdog",
 }
 
+# A hardware timer, which every ESP32 has; not all versions of the port know -1
+_TIMER = const(0)
+
 _button = None
 
 if machine.reset_cause() != machine.SOFT_RESET:
@@ -52,7 +55,8 @@ if machine.reset_cause() != machine.SOFT_RESET:
 def wire(relays, i2c, one_wire, led, button):
     """See hardware/contract.py; `button`: the pin of the BOOT button."""
     global _button
-    contract.take_pins(relays, i2c, one_wire, led, _is_left_armed)
+    contract.take_pins(relays, i2c, one_wire, led)
+    contract.take_watchdog(_is_left_armed, _TIMER)
     _button = Pin(button, Pin.IN, Pin.PULL_UP)
 
 

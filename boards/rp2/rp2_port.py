@@ -21,6 +21,9 @@ _TEXTS = {
 
 # Source: RP2040 and RP2350 data sheets, watchdog CTRL: ENABLE is bit 30
 _ENABLED = const(1 << 30)
+# The port has software timers only
+_TIMER = const(-1)
+
 _watchdog_ctrl = None
 
 
@@ -28,7 +31,8 @@ def wire(relays, i2c, one_wire, led, watchdog_ctrl):
     """See hardware/contract.py; `watchdog_ctrl`: the address of the watchdog's CTRL register."""
     global _watchdog_ctrl
     _watchdog_ctrl = watchdog_ctrl
-    contract.take_pins(relays, i2c, one_wire, led, _is_left_armed)
+    contract.take_pins(relays, i2c, one_wire, led)
+    contract.take_watchdog(_is_left_armed, _TIMER)
 
 
 def button_pressed():

@@ -29,7 +29,7 @@ def test_the_firmware_uses_nothing_else() -> None:
         used |= set(re.findall(r"\b_?board\.(\w+)", path.read_text()))
     # "board.py" in texts
     assert used - {"py"} <= documented()
-    assert {"i2c", "relay_pin", "watchdog", "resolver"} <= used
+    assert {"relay_pin", "watchdog", "resolver"} <= used
 
 
 def test_the_simulated_board_offers_it_too() -> None:

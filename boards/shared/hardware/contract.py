@@ -27,21 +27,25 @@ _one_wire_pin = None
 _led_pin = None
 _led = None
 _is_left_armed = None
+_timer = None
 _watchdog = None
 _hold = None
 _station = None
 _names = None
 
 
-def take_pins(relays, i2c, one_wire, led, is_left_armed):
-    """Take the board's pins.
-
-    `relays`: Signals, off; `i2c`: (scl, sda) for each bus; `one_wire`: a pin; `led`: (pin, level
-    that lights it). `is_left_armed()` tells whether a watchdog is armed from before a soft reset.
-    """
-    global _relays, _bus_pins, _one_wire_pin, _led_pin, _is_left_armed
+def take_pins(relays, i2c, one_wire, led):
+    """`relays`: Signals, off; `i2c`: (scl, sda) for each bus; `one_wire`: a pin; `led`: (pin,
+    level that lights it)."""
+    global _relays, _bus_pins, _one_wire_pin, _led_pin
     _relays, _bus_pins, _one_wire_pin, _led_pin = relays, i2c, one_wire, led
-    _is_left_armed = is_left_armed
+
+
+def take_watchdog(is_left_armed, timer):
+    """`is_left_armed()` tells whether a watchdog is armed from before a soft reset; `timer`: the
+    number of the one that may feed it."""
+    global _is_left_armed, _timer
+    _is_left_armed, _timer = is_left_armed, timer
 
 
 # ---- pins and buses
@@ -158,7 +162,7 @@ def hold_watchdog(ms):
         _watchdog = machine.WDT(timeout=WATCHDOG_LIMIT_MS)
     from hardware.hold import Hold
 
-    _hold = Hold(_watchdog, ms)
+    _hold = Hold(_watchdog, ms, _timer)
 
 
 def _release():

@@ -327,7 +327,7 @@ def test_joining_a_network():
         wlan.finish(wlan.up)
         assert board.network_up()
         assert board.network_state() == "joined"
-        assert board.resolver("hub", 8883) == ("192.168.1.1", 8883)
+        assert port.resolve(board, "hub", 8883) == ("192.168.1.1", 8883)
         if chip.is_rp2:
             assert wlan.options == {"pm": 16}
 
@@ -422,7 +422,7 @@ def test_without_a_name_server():
         chip.wlan.finish(chip.wlan.up)
         chip.wlan.server = "0.0.0.0"
         with raises(IndexError):  # the double asks for the first
-            board.resolver("hub", 8883)
+            port.resolve(board, "hub", 8883)
 
 
 def test_what_the_driver_refuses_is_told_and_tried_again():

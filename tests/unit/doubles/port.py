@@ -206,6 +206,8 @@ class Timer:
     def __init__(self, id, mode=1, period=-1, callback=None):
         if self.chip.is_rp2 and id != -1:
             raise ValueError("Timer doesn't exist")
+        if not self.chip.is_rp2 and not 0 <= id < 2:
+            raise ValueError("invalid Timer number")
         self.period, self.callback, self.waited = period, callback, 0
         self.chip.timers.append(self)
 
@@ -338,6 +340,18 @@ class Resolver:
         return (self.servers()[0], port)
 
 
+def resolve(board, host, port):
+    """What `board.resolver` answers with the double in the place of system.names."""
+    real = sys.modules.get("system.names")
+    sys.modules["system.names"] = Module(Resolver=Resolver)
+    try:
+        return board.resolver(host, port)
+    finally:
+        del sys.modules["system.names"]
+        if real:
+            sys.modules["system.names"] = real
+
+
 class BoardTime:
     """`time` of a port: ticks that tests move, gmtime by the port's epoch."""
 
@@ -393,7 +407,6 @@ def install(chip):
     sys.modules["machine"] = _machine(chip)
     sys.modules["network"] = Module(WLAN=_WlanClass(chip), country=chip.countries.append)
     sys.modules["onewire"] = Module(OneWire=OneWire)
-    sys.modules["system.names"] = Module(Resolver=Resolver)
     sys.modules["rp2"] = Module(bootsel_button=lambda: chip.bootsel)
     if chip.kind == "esp32":
         sys.modules["esp32"] = Module(raw_temperature=lambda: 122)
