@@ -213,6 +213,13 @@ def test_buses_speak_as_machine_i2c():
                 board.i2c(number)
 
 
+def test_a_bus_that_is_free_gets_a_stop_and_no_clocks():
+    for _, board, chip in each():
+        board.i2c(0)
+        scl = sys.modules["hardware.contract"]._bus_pins[0][0]
+        assert chip.events.count(("level", scl, 0)) == 1
+
+
 def test_what_is_not_acknowledged_is_an_error():
     for _, board, chip in each():
         chip.i2c_chips[0x44] = Memory(capacity=1)
