@@ -17,7 +17,16 @@ from host_tools.board_files import TREE, board_files, root_files
 
 STUBS = TREE / "build" / "stubs"
 _TYPESHED = STUBS / "micropython-stdlib-stubs"
-_CODES = {"attr-defined", "call-arg", "call-overload", "import-not-found", "name-defined"}
+_CODES = {
+    "attr-defined",
+    "call-arg",
+    "call-overload",
+    "import-not-found",
+    "name-defined",
+    "union-attr",
+}
+# What is None until somebody sets it is the rule here
+_NONE = 'Item "None" of'
 _FINDING = re.compile(r"^(?P<path>.+?):(?P<line>\d+): error: (?P<text>.*) \[(?P<code>[a-z-]+)\]$")
 
 # (file on the board, what mypy says, why it is right all the same)
@@ -81,7 +90,7 @@ def _mypy(
     found = []
     for line in done.stdout.splitlines():
         match = _FINDING.match(line)
-        if match and match["code"] in _CODES:
+        if match and match["code"] in _CODES and not match["text"].startswith(_NONE):
             target = targets.get(TREE / match["path"])
             if target:
                 found.append((target, match["line"], match["text"]))

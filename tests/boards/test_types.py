@@ -68,6 +68,15 @@ def test_boards_differ(tmp_path: Path, board: str, own: str, foreign: str) -> No
     assert found.startswith((f"board.py:{last}:", f"board.py:{last - 1}:"))
 
 
+def test_the_radio_and_what_is_none_at_first_are_looked_at_too(tmp_path: Path) -> None:
+    wifi = "boards/shared/hardware/wifi.py"
+    planted = plant(tmp_path, wifi, "network.WLAN(network.WLAN.IF_STA).join()")
+    port = plant(tmp_path, "boards/esp32/esp32_port.py", "def planted():\n    _button.press()")
+    shadows = {"hardware/wifi.py": planted, "esp32_port.py": port}
+    found = findings("ESP32_GENERIC_C3", shadows)
+    assert ['"join"' in found[1], '"press"' in found[0], len(found)] == [True, True, 2], found
+
+
 def test_the_firmware_is_looked_at_too(tmp_path: Path) -> None:
     line = "def planted(clock):\n    import time\n    return time.monotonic()"
     planted = plant(tmp_path, "firmware/system/clock.py", line)

@@ -88,10 +88,9 @@ class Station:
         settings = self._settings
         if settings.country:
             network.country(settings.country)
-        if self._wlan is None:
-            self._wlan = network.WLAN(network.WLAN.IF_STA)
-        self._wlan.active(True)
+        wlan = self._wlan = network.WLAN(network.WLAN.IF_STA)  # the one that there is
+        wlan.active(True)
         # The ESP32 refuses to connect while it is connecting; the others do not mind
-        self._wlan.disconnect()
-        self._prepare(self._wlan)
-        self._wlan.connect(settings.ssid, settings.password or None)
+        wlan.disconnect()
+        self._prepare(wlan)
+        wlan.connect(settings.ssid, settings.password or None)

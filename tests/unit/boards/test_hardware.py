@@ -451,7 +451,7 @@ def test_what_the_driver_refuses_is_told_and_tried_again():
             with raises(OSError, str(error)):
                 board.resolver("hub", 8883)
         assert not board.network_up()
-        sys.modules["hardware.contract"]._station._wlan = wlan
+        chip.wlan = wlan
         chip.ticks.advance(20000)
         assert not board.network_up()
         assert wlan.asked == [("house", "secret")]
