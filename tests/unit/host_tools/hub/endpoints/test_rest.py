@@ -320,6 +320,22 @@ def test_pages_with_conditions_limits_and_columns():
     assert [item["deviceId"] for item in rest.json] == ["f", "g"]
 
 
+def test_feedback_by_hand():
+    hub = make_hub("d1")
+    address = "/messages/serviceBound/feedback"
+    assert ask(hub, "GET", address).status == 204
+    hub.c2d.send("d1", Message(b"x", message_id="m1", ack="full"))
+    hub.c2d.purge("d1")
+    hub.clock.now_s += 15
+    for verb, path in (("POST", "/abandon"), ("DELETE", "")):
+        found = ask(hub, "GET", address + VERSION)
+        assert found.json[0]["statusCode"] == "Purged"
+        lock = found.headers["etag"].strip('"')
+        assert ask(hub, verb, f"{address}/{lock}{path}").status == 204
+        assert ask(hub, verb, f"{address}/{lock}{path}").status == 412
+    assert ask(hub, "GET", address).status == 204
+
+
 def test_bodies_that_lie_about_themselves():
     hub = make_hub("d1")
     large = ask(hub, "PATCH", "/twins/d1", b" " * (MAX_BODY_BYTES + 1))
