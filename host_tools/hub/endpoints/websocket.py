@@ -22,26 +22,39 @@ _Door: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter, Hub], A
 _DOORS: dict[str, _Door] = {"mqtt": mqtt.serve_connection, "AMQPWSB10": amqp.serve_connection}
 # A client may put everything it has into one frame
 MAX_FRAME_BYTES = 1024 * 1024
+FAREWELL_S = 1.0  # for the client's answer to our closing
 # Written and not yet taken by the client: beyond the first the door is asked to wait
 _HIGH_BYTES, _LOW_BYTES = 256 * 1024, 64 * 1024
 
 
 def add_websockets(app: web.Application, hub: Hub) -> None:
-    """Let `app` answer WebSockets too."""
+    """Let `app` answer WebSockets too; they end with it."""
+    running: set[asyncio.Task[None]] = set()
 
     async def handle(request: web.Request) -> web.StreamResponse:
         socket = web.WebSocketResponse(
-            protocols=tuple(_DOORS), max_msg_size=MAX_FRAME_BYTES, autoping=True
+            protocols=tuple(_DOORS), max_msg_size=MAX_FRAME_BYTES, timeout=FAREWELL_S
         )
         if not socket.can_prepare(request).ok:
             raise web.HTTPBadRequest(text="This path is for WebSockets.")
         await socket.prepare(request)
         door = _DOORS.get(socket.ws_protocol or "")
         if door is not None:
-            await _Stream(socket, request.transport).run(door, hub)
+            task = asyncio.ensure_future(_Stream(socket, request.transport).run(door, hub))
+            running.add(task)
+            await asyncio.wait((task,))
+            running.discard(task)
+            if not task.cancelled():
+                task.result()
         await socket.close()
         return socket
 
+    async def end_all(app: web.Application) -> None:
+        # They are for as long as their clients like: waiting for that is not the way to stop
+        for task in running:
+            task.cancel()
+
+    app.on_shutdown.append(end_all)
     for path in PATHS:
         app.router.add_get(path, handle)
 
