@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
+from host_tools.hub.state.bulk import Bulk
 from host_tools.hub.state.c2d import C2d
 from host_tools.hub.state.connections import Connections
 from host_tools.hub.state.consumers import Consumers
@@ -44,6 +45,7 @@ class Hub:
         self.feedback = Feedback(storage, clock)
         self.c2d = C2d(storage, clock, self.registry, self.connections, self.feedback)
         self.twins = Twins(storage, clock, self.registry, self.connections)
+        self.bulk = Bulk(self.registry, self.twins)
         self.methods = Methods(self.registry, self.connections)
         self.telemetry = Telemetry(storage, clock, self.registry, self.connections)
         self.consumers = Consumers()
