@@ -11,6 +11,7 @@ from host_tools.hub.state.connections import Connections
 from host_tools.hub.state.consumers import Consumers
 from host_tools.hub.state.feedback import Feedback
 from host_tools.hub.state.methods import Methods
+from host_tools.hub.state.notices import Notices
 from host_tools.hub.state.policies import Policies
 from host_tools.hub.state.registry import Registry
 from host_tools.hub.state.store import Store
@@ -48,6 +49,9 @@ class Hub:
         self.bulk = Bulk(self.registry, self.twins)
         self.methods = Methods(self.registry, self.connections)
         self.telemetry = Telemetry(storage, clock, self.registry, self.connections)
+        self.notices = Notices(
+            host_name, clock, self.telemetry, self.registry, self.twins, self.connections
+        )
         self.consumers = Consumers()
         self.policies = Policies(storage, clock, self.registry, host_name, self.host_names)
 
