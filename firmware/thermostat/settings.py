@@ -11,7 +11,10 @@ The file is one JSON object. Every member may be left out except `version`:
      "log_level": "info",                     debug, info, warning, error, off
      "zones": [{"name": "thermostat1",        the component of the model
                 "present": true,              false: not fitted, and no fault
-                "sensor": "sht4x", "bus": 0, "address": 68,    address null: the chip's usual one
+                "sensor": "sht4x",            bme280, bmp280, ds18b20, sht4x, or chip: the
+                                              processor's own, for which relay must be null
+                "bus": 0, "address": 68,      of I2C; of a ds18b20 one-wire, "28-0000075a1b2c";
+                                              null: the chip's usual one, the only one there
                 "calibration_c": 0.0,         added to what the sensor reads
                 "relay": 0,                   null: this zone only measures; its polarity is
                                               the board's affair, see boards/README.md
