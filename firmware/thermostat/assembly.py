@@ -58,6 +58,7 @@ def assemble(board):
             _add_room(app.rooms, at, zone, board, clock, settings, app.set_points)
         except ConfigurationError as error:
             trouble = error.within("config.json")
+    app.timekeeper = _build_timekeeper(board, clock, settings.ntp_servers)
     gc.collect()
     try:
         if settings.connection_string:
@@ -98,6 +99,15 @@ def _load_set_points(folder, clock, settings):
     names = [zone.name for zone in settings.zones]
     file = SetPointsFile("%s/%s" % (folder, SET_POINTS))
     return SetPoints(file, clock, Log("setpoints"), names)
+
+
+def _build_timekeeper(board, clock, servers):
+    """None where the system keeps the clock, unless servers are configured."""
+    if servers == [] or (servers is None and getattr(board, "KEEPS_TIME", False)):
+        return None
+    from system.ntp import SERVERS, Timekeeper
+
+    return Timekeeper(servers or SERVERS, board, clock, Log("clock"))
 
 
 # ---- rooms

@@ -201,6 +201,14 @@ def test_texts_are_checked():
         refused(name, **{name: None})
 
 
+def test_time_servers_are_names():
+    assert settings_of().ntp_servers is None
+    for names in ([], ["time.windows.com"], ["10.0.0.1:12300", "a", "b", "c"]):
+        assert settings_of(ntp_servers=names).ntp_servers == names
+    for names in (None, "a", {}, [5], [""], [":123"], ["a:"], ["a:b"], ["a"] * 5, ["a" * 65]):
+        refused("ntp_servers", ntp_servers=names)
+
+
 def test_secrets_are_in_no_message_and_in_no_repr():
     settings = settings_of(connection_string=SECRET, wifi={"ssid": "s", "password": SECRET})
     for thing in (settings, settings.wifi, settings.connection):
