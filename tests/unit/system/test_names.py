@@ -3,6 +3,7 @@
 import struct
 
 from doubles.clock import FakeTime
+from doubles.rooms import Chance
 from doubles.udp import Peer, address_of
 from expect import raises
 from system.names import Resolver, build_query, parse_answer
@@ -65,6 +66,7 @@ def test_a_name_is_asked_for_and_answered():
     query = bench.peer.take()
     assert query == build_query("hub.example", 0xBEEF)
     assert query[12:] == b"\x03hub\x07example\x00\x00\x01\x00\x01"
+    assert build_query("Hub.EXAMPLE", 0xBEEF) == query
     assert bench.drawn == [65536]
     assert bench.ask() is None
     assert not bench.peer.waiting()
@@ -129,6 +131,10 @@ def test_a_server_that_fails_is_not_believed():
     # Cut short, before or behind the address
     assert parse_answer(answer(QUERY, CNAME, 1, 0x8380), QUERY) is None
     assert parse_answer(answer(QUERY, LOCAL + CNAME[:9], 2, 0x8380), QUERY) == "127.0.0.1"
+    for size in (0, 3, 5, 16):
+        odd = A[:-1] + bytes([size]) + bytes([10] * size)
+        assert parse_answer(answer(QUERY, odd), QUERY) == ""
+        assert parse_answer(answer(QUERY, odd + LOCAL, 2), QUERY) == "127.0.0.1"
     for first in (0, 224, 255):
         assert parse_answer(answer(QUERY, A + bytes([first, 1, 2, 3])), QUERY) == ""
 
@@ -143,7 +149,7 @@ def test_without_servers_it_says_so():
 def test_what_cannot_be_a_name_is_not_asked_for():
     resolver = Resolver(list, lambda n: 0, FakeTime())
     for host in ("", "a..b", "a.", "x" * 64, ".".join(["x" * 60] * 5), "1.2.3", "1.2.3.256"):
-        with raises(OSError):
+        with raises(OSError, "name server" if host[:2] == "1." else "cannot be a name"):
             resolver.resolve(host, 1)
 
 
@@ -234,6 +240,7 @@ def test_another_name_waits_its_turn():
     assert bench.ask("pool.ntp.example", 123) is None
     assert not bench.peer.waiting()
     bench.peer.send(answer(query))
+    assert bench.soon("pool.ntp.example", 123) is None
     assert bench.soon() == address_of(8883)
     assert bench.ask("pool.ntp.example", 123) is None
     assert bench.peer.take() == build_query("pool.ntp.example", 0xBEEF)
@@ -242,6 +249,44 @@ def test_another_name_waits_its_turn():
     assert bench.ask() is None
     assert bench.peer.take() == query
     bench.close()
+
+
+def test_whatever_servers_do_there_is_an_end():
+    """Five hundred scripts of silence, noise, failures and answers: none waits for ever."""
+    chance, ends = Chance(7), {"address": 0, "none": 0, "silence": 0}
+    bench = Bench(2)
+    for script in range(500):
+        waited_ms = 0
+        end = None
+        while end is None:
+            assert waited_ms <= 7100, script
+            try:
+                end = "address" if bench.ask() else None
+            except OSError as error:
+                end = "none" if "no such name" in str(error) else "silence"
+            for peer in bench.peers:
+                while peer.waiting():
+                    play(peer, peer.take(), chance.below(8))
+            waited_ms += 100
+            bench.time.ticks = bench.time.ticks_add(bench.time.ticks, 100)
+        ends[end] += 1
+    assert min(ends.values()) > 10, ends
+    bench.close()
+
+
+def play(peer, query, part):
+    if part == 0:
+        peer.send(answer(query))
+    elif part == 1:
+        peer.send(answer(query, b"", 0, 0x8183))
+    elif part == 2:
+        peer.send(answer(query, LOCAL, 1, 0x8182))
+    elif part == 3:
+        peer.send(answer(query[:1] + b"\x00" + query[2:]))
+    elif part == 4:
+        peer.send_from_elsewhere(answer(query))
+    elif part == 5:
+        peer.send(answer(query)[:-3])
 
 
 def test_ticks_may_wrap_in_the_middle():

@@ -153,6 +153,11 @@ def test_a_name_that_does_not_exist_is_followed_by_the_next():
     bench.after(1)
     bench.peer.send(answer(bench.peer.take()))
     assert bench.soon()
+    # ... and the next failure is followed soon again
+    bench.board.names = [OSError("there is no such name"), address_of(bench.peer.port)]
+    bench.after(86400)
+    bench.after(5)
+    bench.peer.take()
     bench.close()
 
 
