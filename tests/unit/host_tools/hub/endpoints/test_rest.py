@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from host_tools.hub.endpoints.rest import MAX_BODY_BYTES, ROUTES, rest_app
 from host_tools.hub.state import methods
+from host_tools.hub.state.c2d import Message
 from host_tools.hub.wire.sas import build_token
 
 VERSION = "?api-version=2021-04-12"
