@@ -181,4 +181,5 @@ def _is_address(host):
 
 def _socket_address(host, port):
     """Of a literal address, which `getaddrinfo` turns into the port's own form at once."""
-    return socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_DGRAM)[0][-1]
+    # RP2 warns on the console of any other type; the address is the same
+    return socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM)[0][-1]
