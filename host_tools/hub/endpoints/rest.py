@@ -45,6 +45,7 @@ def _route(text: str, permission: str, operation: Operation, newer: bool = False
 
 ROUTES = (
     _route("GET /devices", REGISTRY_READ, rest_devices.list_devices),
+    _route("POST /devices", REGISTRY_WRITE, rest_devices.update_devices),
     _route("POST /devices/query", REGISTRY_READ, rest_query.query_devices),
     _route("GET /devices/*", REGISTRY_READ, rest_devices.get_device),
     _route("PUT /devices/*", REGISTRY_WRITE, rest_devices.put_device),
