@@ -153,11 +153,11 @@ class App:
 
     def _give_up(self, name):
         self._switch_off()
-        from system.crash import note
+        from system.recovery import note_crash
 
         for task in self.supervisor.tasks:
             if task.name == name:
-                note(self.board.data_path + "/crash.txt", name, task.traceback)
+                note_crash(self.board.data_path + "/crash.txt", name, task.traceback)
         self.leave()
         self.board.reset()
 
