@@ -18,6 +18,7 @@ import typer
 
 from host_tools import demo_commands, hub_commands, hub_exec
 from host_tools.compile import CompileError
+from host_tools.credentials import CredentialError, redacted
 from host_tools.demo import DemoError
 from host_tools.hub.certificates import WorkspaceError
 from host_tools.hub.listeners import ServerError
@@ -30,6 +31,7 @@ signal.signal(signal.SIGINT, _interrupt)
 # What is told in one line: each of them says what happened and what to do
 PROBLEMS = (
     CompileError,
+    CredentialError,
     DemoError,
     HubError,
     ServerError,
@@ -106,7 +108,9 @@ def _usage(error: typer.TyperException) -> str:
 
 
 def _fail(text: str, code: int = 1) -> int:
-    # What comes from others (a path, a device id) must not paint the terminal.
+    # What comes from others (a path, a device id) must not paint the terminal. A secret that was
+    # put on the command line is in the words that Typer did not understand.
+    text = redacted(text)
     line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
     print(f"thermo: {line}", file=sys.stderr)
     return code

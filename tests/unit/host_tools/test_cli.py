@@ -30,6 +30,11 @@ def test_help_reads_like_a_manual(capsys, arguments):
             2,
             "thermo: no such option: --mqtt-prot (Possible options: ",
         ),
+        (
+            ["hub", "start", "HostName=h;SharedAccessKey=abc"],
+            2,
+            "thermo: got unexpected extra argument (HostName=h;SharedAccessKey=…)",
+        ),
         (["hub", "start", "--mqtt-port", "65536"], 2, "thermo: invalid value for '--mqtt-port'"),
         (["hub", "start", "--host", "0.0.0.0"], 1, "thermo: 0.0.0.0 is not a loopback address"),
         (["hub", "start", "--host", "::1"], 1, "thermo: ::1 is not a loopback address"),
