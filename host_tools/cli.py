@@ -25,6 +25,7 @@ from host_tools.hub.listeners import ServerError
 from host_tools.hub.state.errors import HubError
 from host_tools.hub.storage import StorageError
 from host_tools.simulation import SimulationError
+from host_tools.umqtt import UmqttError
 
 signal.signal(signal.SIGINT, _interrupt)
 
@@ -37,6 +38,7 @@ PROBLEMS = (
     ServerError,
     SimulationError,
     StorageError,
+    UmqttError,
     WorkspaceError,
 )
 
