@@ -18,6 +18,7 @@ import typer
 
 from host_tools import demo_commands, hub_commands, hub_exec
 from host_tools.compile import CompileError
+from host_tools.configuration import ConfigurationProblem
 from host_tools.credentials import CredentialError, redacted
 from host_tools.demo import DemoError
 from host_tools.hub.certificates import WorkspaceError
@@ -32,6 +33,7 @@ signal.signal(signal.SIGINT, _interrupt)
 # What is told in one line: each of them says what happened and what to do
 PROBLEMS = (
     CompileError,
+    ConfigurationProblem,
     CredentialError,
     DemoError,
     HubError,
