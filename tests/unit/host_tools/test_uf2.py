@@ -38,7 +38,7 @@ def changed(content: bytes, block: int, field: str, value: int) -> bytes:
         min_size=1,
         max_size=8,
     ),
-    family=st.sampled_from([family for family in uf2.FAMILIES]),
+    family=st.sampled_from(list(uf2.FAMILIES)),
 )
 def test_what_is_built_is_read_again(pages: dict[int, bytes], family: int) -> None:
     assert parse_uf2(build_uf2(Uf2(family, pages))) == Uf2(family, pages)
