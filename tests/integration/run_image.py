@@ -5,6 +5,7 @@
 Prints one line of JSON: what was found, and that writing works, too.
 """
 
+import binascii
 import hashlib
 import json
 import os
@@ -19,7 +20,7 @@ class Flash:
     """A block device as `rp2.Flash` and `esp32.Partition` are, on a file."""
 
     def __init__(self, path):
-        self._file = open(path, "r+b")
+        self._file = open(path, "r+b")  # noqa: SIM115 - as long as the flash
         self._size = self._file.seek(0, 2)
 
     def readblocks(self, number, buffer, offset=0):
@@ -48,7 +49,7 @@ def digest(path):
     found = hashlib.sha256()
     with open(path, "rb") as file:
         found.update(file.read())
-    return "".join("%02x" % byte for byte in found.digest())
+    return binascii.hexlify(found.digest()).decode()
 
 
 def main(path, program_bytes):
