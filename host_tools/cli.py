@@ -16,7 +16,10 @@ _interrupt = signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import typer
 
-from host_tools import demo_commands, hub_commands, hub_exec
+from host_tools import demo_commands, hub_commands, hub_exec, provision_commands
+from host_tools.backup import BackupError
+from host_tools.board_link import BoardError
+from host_tools.changes import ProvisionError
 from host_tools.compile import CompileError
 from host_tools.configuration import ConfigurationProblem
 from host_tools.credentials import CredentialError, redacted
@@ -25,6 +28,7 @@ from host_tools.hub.certificates import WorkspaceError
 from host_tools.hub.listeners import ServerError
 from host_tools.hub.state.errors import HubError
 from host_tools.hub.storage import StorageError
+from host_tools.service import ServiceError
 from host_tools.simulation import SimulationError
 from host_tools.umqtt import UmqttError
 
@@ -32,12 +36,16 @@ signal.signal(signal.SIGINT, _interrupt)
 
 # What is told in one line: each of them says what happened and what to do
 PROBLEMS = (
+    BackupError,
+    BoardError,
     CompileError,
     ConfigurationProblem,
     CredentialError,
     DemoError,
     HubError,
+    ProvisionError,
     ServerError,
+    ServiceError,
     SimulationError,
     StorageError,
     UmqttError,
@@ -78,6 +86,9 @@ app = typer.Typer(
 hub_commands.app.command("exec", context_settings=hub_exec.CONTEXT)(hub_exec.hub_exec)
 app.add_typer(hub_commands.app, name="hub")
 app.command("demo")(demo_commands.demo)
+app.command("provision")(provision_commands.provision_board)
+app.command("backup")(provision_commands.backup)
+app.command("restore")(provision_commands.restore)
 
 
 def main(arguments: list[str] | None = None) -> int:

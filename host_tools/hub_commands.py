@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from host_tools.hub.certificates import DEFAULT_WORKSPACE
 from host_tools.hub.client_environment import client_environment
 from host_tools.hub.running import announced
 from host_tools.hub.server import AMQP_PORT, HTTPS_PORT, MQTT_PORT, HubServer, Ports
@@ -24,9 +25,6 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
-
-DEFAULT_WORKSPACE = Path(".thermo")
-
 
 @app.callback()
 def hub() -> None:

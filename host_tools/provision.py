@@ -31,7 +31,7 @@ class Files(Protocol):
     def replace(self, path: str, content: bytes) -> None:
         """Write PATH.new, and rename it to PATH once it is whole."""
 
-    def sha256(self, path: str) -> str:
+    def hash(self, path: str) -> str:
         """In hex, as the board computes it."""
 
     def remove(self, path: str) -> None: ...
@@ -88,16 +88,17 @@ def install(files: Files, existing: Content | None, change: Change) -> list[str]
     configuration.check(content)
     data = configuration.encoded(content)
     for name, body in change.files.items():
-        _write(files, name, body)
-    _write(files, FILE, data)
+        write_checked(files, name, body)
+    write_checked(files, FILE, data)
     _remove_forgotten(files, content)
     return [*_told(content, change), *sorted(change.files)]
 
 
-def _write(files: Files, name: str, body: bytes) -> None:
+def write_checked(files: Files, name: str, body: bytes) -> None:
+    """Write, read back, compare. Raises ProvisionError."""
     path = "/" + name
     files.replace(path, body)
-    if files.sha256(path) != hashlib.sha256(body).hexdigest():
+    if files.hash(path) != hashlib.sha256(body).hexdigest():
         raise ProvisionError(
             f"the board has not kept {path} as it was sent; try again, and if that happens twice, "
             "its flash is worn: use another board"

@@ -31,6 +31,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from host_tools.hub.authority import Identity, make_authority, make_server, names_of
 
+DEFAULT_WORKSPACE = Path(".thermo")
 _RENEW_BEFORE = datetime.timedelta(days=30)
 
 

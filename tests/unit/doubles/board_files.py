@@ -34,7 +34,7 @@ class BoardFiles:
         self._step()
         self.contents[path[1:]] = self.contents.pop(path[1:] + ".new")
 
-    def sha256(self, path):
+    def hash(self, path):
         return hashlib.sha256(self.contents[path[1:]]).hexdigest()
 
     def remove(self, path):

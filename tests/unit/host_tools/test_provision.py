@@ -126,7 +126,7 @@ def test_a_damaged_configuration_is_told_and_can_be_left_behind():
 
 def test_flash_that_does_not_keep_what_it_is_given_is_told():
     files = board()
-    files.sha256 = lambda path: "0" * 64
+    files.hash = lambda path: "0" * 64
     with pytest.raises(ProvisionError, match=r"not kept /config\.json as it was sent"):
         provisioned(files, changes.by_connection_string(Secret(STRING)))
 
