@@ -16,7 +16,13 @@ _interrupt = signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import typer
 
-from host_tools import demo_commands, hub_commands, hub_exec, provision_commands
+from host_tools import (
+    console_commands,
+    demo_commands,
+    hub_commands,
+    hub_exec,
+    provision_commands,
+)
 from host_tools.backup import BackupError
 from host_tools.board_link import BoardError
 from host_tools.changes import ProvisionError
@@ -28,6 +34,7 @@ from host_tools.hub.certificates import WorkspaceError
 from host_tools.hub.listeners import ServerError
 from host_tools.hub.state.errors import HubError
 from host_tools.hub.storage import StorageError
+from host_tools.repl import ReplError
 from host_tools.service import ServiceError
 from host_tools.simulation import SimulationError
 from host_tools.umqtt import UmqttError
@@ -44,6 +51,7 @@ PROBLEMS = (
     DemoError,
     HubError,
     ProvisionError,
+    ReplError,
     ServerError,
     ServiceError,
     SimulationError,
@@ -89,6 +97,8 @@ app.command("demo")(demo_commands.demo)
 app.command("provision")(provision_commands.provision_board)
 app.command("backup")(provision_commands.backup)
 app.command("restore")(provision_commands.restore)
+app.command("repl")(console_commands.repl)
+app.command("monitor")(console_commands.monitor)
 
 
 def main(arguments: list[str] | None = None) -> int:

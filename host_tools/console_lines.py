@@ -6,7 +6,6 @@ the lines `stats {json}`, `up SLOT` and `safe mode`.
 
 from __future__ import annotations
 
-import codecs
 import json
 import re
 from dataclasses import dataclass, field
@@ -14,8 +13,6 @@ from typing import Any
 
 from rich.text import Text
 
-# Nothing that a board prints fills our memory; its log cuts lines at 240 characters
-_LONGEST_LINE = 16384
 _RECORD = re.compile(r"(\d+\.\d{3}) (DEBUG|INFO|WARNING|ERROR) ([^:\s]{1,40}): (.*)")
 _UP = re.compile(r"up ([ab-])")
 _STATS = "stats "
@@ -90,26 +87,6 @@ def _object(text: str) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
-
-
-class Lines:
-    """Bytes in, whole lines out."""
-
-    def __init__(self) -> None:
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._rest = ""
-
-    def feed(self, chunk: bytes) -> list[str]:
-        *lines, self._rest = (self._rest + self._decoder.decode(chunk)).split("\n")
-        if len(self._rest) > _LONGEST_LINE:
-            lines.append(self._rest)
-            self._rest = ""
-        return [line[:_LONGEST_LINE].rstrip("\r") for line in lines]
-
-    def end(self) -> list[str]:
-        """The line that was begun, if any: the board is gone."""
-        rest, self._rest = self._rest, ""
-        return [rest] if rest.strip() else []
 
 
 def status(stats: dict[str, Any]) -> str:

@@ -26,6 +26,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
+
 @app.callback()
 def hub() -> None:
     """A local Azure IoT Hub, for Microsoft's unmodified SDKs and for boards.

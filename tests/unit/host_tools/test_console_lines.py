@@ -5,7 +5,7 @@ import json
 import hypothesis
 from hypothesis import strategies
 
-from host_tools.console_lines import Lines, parse, status
+from host_tools.console_lines import parse, status
 
 STATS = {
     "heap": 102400,
@@ -51,33 +51,11 @@ def test_nothing_of_a_board_steers_the_terminal():
         assert parse(text).painted().plain.isprintable()
 
 
-def test_bytes_become_lines_however_they_are_cut():
-    data = "1.000 INFO a: 21 °C\r\nup a\r\nrest".encode()
-    for size in (1, 2, 3, 7, 100):
-        lines = Lines()
-        found = []
-        for at in range(0, len(data), size):
-            found += lines.feed(data[at : at + size])
-        assert found == ["1.000 INFO a: 21 °C", "up a"]
-        assert lines.end() == ["rest"]
-        assert lines.end() == []
-
-
-def test_a_line_without_end_does_not_fill_the_memory():
-    lines = Lines()
-    found = []
-    for _ in range(100):
-        found += lines.feed(b"x" * 1000)
-    assert max(len(line) for line in found) <= 17000
-    assert lines.feed(b"\xff\xfe\n")
-
-
-@hypothesis.given(strategies.binary(max_size=300))
-def test_anything_is_a_line(data):
-    for line in Lines().feed(data + b"\n"):
-        found = parse(line)
-        json.dumps(found.document())
-        assert found.painted().plain.isprintable()
+@hypothesis.given(strategies.text(max_size=300))
+def test_anything_is_a_line(text):
+    found = parse(text)
+    json.dumps(found.document())
+    assert found.painted().plain.isprintable()
 
 
 def test_counters_in_one_line():
