@@ -19,6 +19,7 @@ import typer
 from host_tools import (
     console_commands,
     demo_commands,
+    doctor_commands,
     hub_commands,
     hub_exec,
     provision_commands,
@@ -99,6 +100,7 @@ app.command("backup")(provision_commands.backup)
 app.command("restore")(provision_commands.restore)
 app.command("repl")(console_commands.repl)
 app.command("monitor")(console_commands.monitor)
+app.command("doctor")(doctor_commands.doctor)
 
 
 def main(arguments: list[str] | None = None) -> int:
