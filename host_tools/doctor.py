@@ -9,12 +9,9 @@ from __future__ import annotations
 import datetime
 import json
 import os
-import re
 import sys
 import time
-import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
 from typing import Any
 
 from cryptography import x509
@@ -23,36 +20,22 @@ from host_tools import configuration, doctor_probes, provision
 from host_tools.board_link import BoardCodeError
 from host_tools.board_session import BoardFlash
 from host_tools.configuration import ConfigurationProblem, Content
+from host_tools.doctor_software import examine_software
+from host_tools.finding import BAD, OK, WARNING, Finding
 
-OK, WARNING, BAD = "ok", "warning", "bad"
 _SUPPORTED_PYTHON = ((3, 10), (3, 14))
-_LEAST_MICROPYTHON = [1, 25]
+_INSTALL = "install the software: thermo deploy"
+_LOW_HEAP_BYTES = 30_000
 _YEAR = datetime.timedelta(days=365)
 # A certificate's dates are checked to the second, a token's with five minutes of grace
 _CLOCK_OFF_S = 60
-_LOW_HEAP_BYTES = 30_000
 # A wall where a thermostat hangs
 _PLAUSIBLE_CENTI_C = range(-4000, 8000)
-_BAD_BOOTS = 5
 # Of the two zones that a board has without a configuration; see firmware/thermostat/settings.py
 _USUAL_ZONES = (
     {"name": "thermostat1", "sensor": "sht4x", "bus": 0},
     {"name": "thermostat2", "sensor": "bme280", "bus": 1},
 )
-_MARKER = re.compile(rb"([ab]) (trial|good) ([0-9a-f]{8})\n")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """`state`: ok, warning or bad; `advice`: what to do, "" if nothing."""
-
-    part: str
-    state: str
-    text: str
-    advice: str = ""
-
-    def document(self) -> dict[str, str]:
-        return asdict(self)
 
 
 def examine_host() -> list[Finding]:
@@ -74,8 +57,8 @@ def examine_port(port: str) -> Finding:
 def examine_board(board: BoardFlash) -> Iterator[Finding]:
     """A stopped board, from MicroPython to its sensors. Raises BoardLostError."""
     ask = _Questions(board)
-    yield from _micropython(ask)
-    yield from _software(ask, board)
+    yield from examine_software(board)
+    yield ask("board", doctor_probes.BOARD, _judge_board, _INSTALL)
     content, finding = _configuration(board)
     yield finding
     yield from _network(ask, content)
@@ -83,6 +66,15 @@ def examine_board(board: BoardFlash) -> Iterator[Finding]:
     yield from _names(ask, content)
     yield from _certificates(board, content)
     yield from _sensors(ask, content)
+
+
+def _judge_board(answer: Any) -> Finding:
+    name, cause, free = answer
+    text = f"{name}, last reset: {cause}, {free // 1024} KB of heap free"
+    if free < _LOW_HEAP_BYTES:
+        advice = "reset it; if it stays so, lower the ..._bytes of connection"
+        return Finding("board", WARNING, text, advice)
+    return Finding("board", OK, text)
 
 
 class _Questions:
@@ -101,100 +93,6 @@ class _Questions:
         except (ValueError, IndexError):
             return Finding(part, BAD, "the answer makes no sense", "reset the board and try again")
         return judge(answer)
-
-
-# ---- MicroPython and the software
-
-
-def _micropython(ask: _Questions) -> Iterator[Finding]:
-    def judge(answer: Any) -> Finding:
-        version, platform, machine = answer
-        text = f"MicroPython {'.'.join(map(str, version))} on {machine or platform}"
-        if version[:2] < _LEAST_MICROPYTHON:
-            return Finding("MicroPython", BAD, text, "flash 1.25 or newer: thermo flash")
-        return Finding("MicroPython", OK, text)
-
-    yield ask("MicroPython", doctor_probes.SYSTEM, judge, "flash it anew: thermo flash")
-
-
-def _software(ask: _Questions, board: BoardFlash) -> Iterator[Finding]:
-    names = set(board.names())
-    yield _slots(board, names)
-
-    def judge(answer: Any) -> Finding:
-        name, cause, free = answer
-        text = f"{name}, last reset: {cause}, {free // 1024} KB of heap free"
-        if free < _LOW_HEAP_BYTES:
-            advice = "reset it; if it stays so, lower the ..._bytes of connection"
-            return Finding("board", WARNING, text, advice)
-        return Finding("board", OK, text)
-
-    yield ask("board", doctor_probes.BOARD, judge, "install the software: thermo deploy")
-    yield _starts(board, names)
-    yield _crashes(board, names)
-
-
-def _slots(board: BoardFlash, names: set[str]) -> Finding:
-    versions = {slot: _version(board, slot) for slot in ("a", "b") if slot in names}
-    whole = {slot: version for slot, version in versions.items() if version}
-    if not whole:
-        if "main.py" in names and not versions:
-            return Finding("software", OK, "without slots")
-        return Finding("software", BAD, "no slot is whole", "install it: thermo deploy")
-    text = ", ".join(f"{slot}: {version}" for slot, version in whole.items())
-    if not {"boot.py", "main.py"} <= names:
-        return Finding("software", BAD, f"{text}; nothing starts it", "thermo deploy")
-    marker = _marker(board.read("/slot")) if "slot" in names else None
-    if marker is None:
-        return Finding("software", WARNING, f"{text}; no slot is marked", "thermo deploy")
-    slot, state = marker
-    if slot not in whole:
-        return Finding(
-            "software", BAD, f"{text}; {slot} is marked, and not whole", "thermo deploy"
-        )
-    if state == "trial":
-        advice = "start it and look whether it comes up: thermo monitor"
-        return Finding("software", WARNING, f"{text}; {slot} runs on trial", advice)
-    return Finding("software", OK, f"{text}; {slot} runs")
-
-
-def _version(board: BoardFlash, slot: str) -> str:
-    """Of a slot that is whole, else ""."""
-    if "files.json" not in board.names(f"/{slot}"):
-        return ""
-    try:
-        found = json.loads(board.read(f"/{slot}/files.json"))
-        return str(found["version"])[:40]
-    except (ValueError, KeyError, TypeError):
-        return ""
-
-
-def _marker(content: bytes) -> tuple[str, str] | None:
-    found = _MARKER.fullmatch(content)
-    if found is None or int(found[3], 16) != zlib.crc32(found[1] + b" " + found[2]):
-        return None
-    return found[1].decode(), found[2].decode()
-
-
-def _starts(board: BoardFlash, names: set[str]) -> Finding:
-    content = board.read("/boots").strip() if "boots" in names else b"0"
-    count = int(content) if content.isdigit() and len(content) < 9 else 0
-    if not count:
-        return Finding("starts", OK, "none that failed since it last came up")
-    advice = "see why: thermo monitor"
-    if count >= _BAD_BOOTS:
-        return Finding("starts", BAD, f"{count} failed in a row: safe mode", advice)
-    return Finding("starts", WARNING, f"{count} that have not come up yet", advice)
-
-
-def _crashes(board: BoardFlash, names: set[str]) -> Finding:
-    if "crash.txt" not in names:
-        return Finding("crashes", OK, "none kept")
-    text = board.read("/crash.txt").decode(errors="replace")
-    entries = [line for line in text.splitlines() if line.startswith("crash, ")]
-    last = entries[-1][:100] if entries else "unreadable"
-    advice = "read crash.txt (mpremote cat :crash.txt), then remove it"
-    return Finding("crashes", WARNING, f"{len(entries)} kept, the last: {last}", advice)
 
 
 # ---- who it is
@@ -239,7 +137,7 @@ def _network(ask: _Questions, content: Content) -> Iterator[Finding]:
         advice = "check name and password: thermo provision --ssid NAME"
         return Finding("Wi-Fi", BAD, state or "not connected", advice)
 
-    yield ask("Wi-Fi", doctor_probes.NETWORK, judge, "install the software: thermo deploy")
+    yield ask("Wi-Fi", doctor_probes.NETWORK, judge, _INSTALL)
 
 
 def _clock(ask: _Questions) -> Iterator[Finding]:
@@ -267,7 +165,7 @@ def _names(ask: _Questions, content: Content) -> Iterator[Finding]:
 
     port = content.get("connection", {}).get("port", 8883)
     probe = doctor_probes.name_lookup(host, port)
-    yield ask("DNS", probe, judge, "install the software: thermo deploy")
+    yield ask("DNS", probe, judge, _INSTALL)
 
 
 def _hub_host(content: Content) -> str:
@@ -287,7 +185,7 @@ def _certificates(board: BoardFlash, content: Content) -> Iterator[Finding]:
             if roots:
                 break
     if not roots:
-        advice = "install the software: thermo deploy"
+        advice = _INSTALL
         yield Finding("TLS", BAD, "no root certificate to verify a hub by", advice)
     for path in roots:
         yield _certificate("TLS", board, path, "deploy a newer version, or provision anew")
@@ -334,4 +232,4 @@ def _sensors(ask: _Questions, content: Content) -> Iterator[Finding]:
             return Finding(name, OK, text)
 
         probe = doctor_probes.measurement(kind, int(zone.get("bus", 0)), zone.get("address"))
-        yield ask(name, probe, judge, "install the software: thermo deploy")
+        yield ask(name, probe, judge, _INSTALL)

@@ -6,12 +6,6 @@ secret: what configuration and certificates hold is read as files and judged on 
 
 from __future__ import annotations
 
-SYSTEM = """\
-import sys, json
-print(json.dumps([list(sys.implementation[1][:3]), sys.platform,
-    getattr(sys.implementation, '_machine', '')]))
-"""
-
 BOARD = """\
 import board, json, gc
 gc.collect()

@@ -1,5 +1,7 @@
 """Pseudo-boards with software on them, and what to look for on them."""
 
+import base64
+import secrets
 import threading
 import time
 from pathlib import Path
@@ -9,6 +11,14 @@ from pseudo_board import PseudoBoard, flash
 from host_tools import configuration
 from host_tools.slot import LIST_NAME, build_slot, marker
 from host_tools.tree import cache_folder, source_tree
+
+# A member of the configuration: tests need not wait ten seconds for each `up`
+SOON_UP = {"supervision": {"up_after_s": 1}}
+
+
+def fresh_key():
+    """A key that nobody else has: to be found wherever it leaks to."""
+    return base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def installed_board(folder, files=(), **settings):

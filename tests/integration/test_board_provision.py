@@ -1,13 +1,12 @@
 """`thermo provision` on a board: what it writes, what nobody sees, and cables pulled anywhere."""
 
 import asyncio
-import base64
 import json
 import secrets
 import subprocess
 
 import pytest
-from board_setup import ProcessList, installed_board, lines_of, stored
+from board_setup import SOON_UP, ProcessList, fresh_key, installed_board, lines_of, stored
 from doubles.device_certificates import certificate, new_key, private
 from pseudo_board import PseudoBoard
 from terminal import Terminal, environment, thermo
@@ -17,10 +16,6 @@ from host_tools import cli, configuration
 from host_tools.credentials import Secret, device_key
 from host_tools.hub import running
 from host_tools.hub.server import HubServer, Ports
-
-
-def fresh_key():
-    return base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def run(*arguments, given=None, folder=None, **variables):
@@ -54,16 +49,20 @@ def test_no_secret_is_seen_anywhere(tmp_path):
         "provisioning": {"id_scope": "0ne", "registration_id": "r", "group_key": group},
     }
     derived = device_key(Secret(group), "r").reveal()
-    with installed_board(tmp_path / "board") as board:
+    files = {"/config.json": json.dumps({"version": 1, **SOON_UP}).encode()}
+    with installed_board(tmp_path / "board", files) as board:
         board.wait_for("up a")
         with ProcessList() as processes:
+            start = len(board.transcript)
             first = run("provision", "--port", board.port, "--from", "-", given=json.dumps(by_key))
-            board.wait_for("up a", start=len(board.transcript))
+            start = board.wait_for("up a", start=start)
             said = lines_of(board)
             source = private_file(tmp_path / "dps.json", json.dumps(by_group))
             second = run("provision", "--port", board.port, "--from", source)
+            board.wait_for("up a", start=start)
+            start = len(board.transcript)
             third = run("doctor", "--port", board.port)
-            board.wait_for("up a", start=len(board.transcript))
+            board.wait_for("up a", start=start)
         content, _ = stored(board)
         crash = board.files().get("/crash.txt", b"").decode()
     assert content["provisioning"]["key"] == derived
@@ -104,48 +103,40 @@ def test_asking_at_a_terminal_shows_no_secret(tmp_path):
     assert key not in lines_of(board)
 
 
-def test_mistakes_leave_the_board_alone(tmp_path):
+def test_mistakes_leave_the_board_alone(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("IOTHUB_CONNECTION_STRING", "")
     key = fresh_key()
     string = f"HostName=h;DeviceId=d;SharedAccessKey={key}"
-    shared = tmp_path / "shared"
-    shared.write_text(string)
+    shared = private_file(tmp_path / "shared", string)
     shared.chmod(0o644)
     bad = private_file(tmp_path / "bad", string[:-2])
-    service = private_file(
-        tmp_path / "service", string.replace("DeviceId=d", "SharedAccessKeyName=o")
-    )
+    good = private_file(tmp_path / "good", string)
+    of_service = string.replace("DeviceId=d", "SharedAccessKeyName=o")
+    service = private_file(tmp_path / "service", of_service)
     with PseudoBoard(tmp_path / "board", has_house=False) as board:
         for arguments, text in (
             (["--from", shared], "chmod 600"),
             (["--from", bad], "SharedAccessKey is not base64"),
             (["--from", service], "a service's connection string"),
             (["--from", string], "--from holds a secret"),
+            (["--device-id", string], "--device-id holds a secret"),
             (["--hub", "local", "--workspace", tmp_path / "none"], "no hub runs"),
-            (["--hub", private_file(tmp_path / "device", string)], "a device's connection string"),
+            (["--hub", good], "a device's connection string"),
             (["--hub", "env"], "IOTHUB_CONNECTION_STRING is not set"),
+            (["--hub", "-", "--from", "-"], "read once"),
             ([], "nothing to tell"),
             (["--certificate", "x"], "belong together"),
             (["--id-scope", "x"], "belong together"),
+            (["--from", good, "--port", tmp_path / "none"], "there is no"),
         ):
-            done = run(
-                "provision",
-                "--port",
-                board.port,
-                *arguments,
-                given="",
-                IOTHUB_CONNECTION_STRING="",
-            )
-            assert done.returncode == 1, arguments
-            assert text in done.stderr
-            assert done.stderr.startswith("thermo: ")
-            assert done.stderr.count("\n") == 1
-            assert key not in done.stderr + done.stdout
+            command = ["provision", "--port", board.port, *arguments]
+            assert cli.main([str(word) for word in command]) == 1
+            out, err = capsys.readouterr()
+            assert text in err
+            assert err.startswith("thermo: ")
+            assert err.count("\n") == 1
+            assert key not in out + err
         assert board.files() == {}
-    done = run(
-        "provision", "--port", tmp_path / "no-port", "--from", private_file(tmp_path / "g", string)
-    )
-    assert done.returncode == 1
-    assert "there is no" in done.stderr
 
 
 @pytest.mark.parametrize("fault", ["cut", "power_off"])
@@ -221,6 +212,11 @@ def test_a_board_provisioned_with_the_local_hub_connects_over_tls_and_answers(tm
                 assert done.returncode == 0, done.stderr
                 connections = server.hub.connections
                 await until(lambda: connections.count() == 1, 60, lambda: lines_of(board)[-3000:])
+                report = "thermostat1*getMaxMinReport"
+                answer = await server.hub.methods.invoke(
+                    "stove", report, "2020-01-01T00:00:00Z", 30, 30
+                )
+                assert answer[0] == 200
                 key = server.hub.registry.key_texts("stove")[0]
                 again = await asyncio.to_thread(
                     run,
