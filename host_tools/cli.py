@@ -16,7 +16,9 @@ _interrupt = signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import typer
 
-from host_tools import demo_commands, hub_commands, hub_exec
+from host_tools import demo_commands, deploy_commands, hub_commands, hub_exec
+from host_tools.board_files import BoardFilesError
+from host_tools.board_link import BoardError
 from host_tools.compile import CompileError
 from host_tools.demo import DemoError
 from host_tools.hub.certificates import WorkspaceError
@@ -30,6 +32,8 @@ signal.signal(signal.SIGINT, _interrupt)
 
 # What is told in one line: each of them says what happened and what to do
 PROBLEMS = (
+    BoardError,
+    BoardFilesError,
     CompileError,
     DemoError,
     HubError,
@@ -74,6 +78,8 @@ app = typer.Typer(
 hub_commands.app.command("exec", context_settings=hub_exec.CONTEXT)(hub_exec.hub_exec)
 app.add_typer(hub_commands.app, name="hub")
 app.command("demo")(demo_commands.demo)
+app.command("deploy")(deploy_commands.deploy_command)
+app.command("dev")(deploy_commands.dev_command)
 
 
 def main(arguments: list[str] | None = None) -> int:
