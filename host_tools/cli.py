@@ -19,12 +19,14 @@ import typer
 from host_tools import (
     console_commands,
     demo_commands,
+    deploy_commands,
     doctor_commands,
     hub_commands,
     hub_exec,
     provision_commands,
 )
 from host_tools.backup import BackupError
+from host_tools.board_files import BoardFilesError
 from host_tools.board_link import BoardError
 from host_tools.changes import ProvisionError
 from host_tools.compile import CompileError
@@ -46,6 +48,7 @@ signal.signal(signal.SIGINT, _interrupt)
 PROBLEMS = (
     BackupError,
     BoardError,
+    BoardFilesError,
     CompileError,
     ConfigurationProblem,
     CredentialError,
@@ -73,6 +76,12 @@ _MANUAL = """The thermostat's tools: a local Azure IoT Hub, and what belongs to 
   thermo hub exec --thermostat t1 -- python your_azure_script.py
   thermo demo                        (hub, thermostat and a tour, live)
 
+[bold]A board[/bold]
+
+  thermo deploy                      (our software onto a board with MicroPython)
+  thermo provision                   (its Wi-Fi, and who it is)
+  thermo monitor                     (what it says; also: thermo repl, thermo doctor)
+
 [bold]Files[/bold]
 
   .thermo/      certificates and keys of the local hub, readable by you alone
@@ -95,6 +104,8 @@ app = typer.Typer(
 hub_commands.app.command("exec", context_settings=hub_exec.CONTEXT)(hub_exec.hub_exec)
 app.add_typer(hub_commands.app, name="hub")
 app.command("demo")(demo_commands.demo)
+app.command("deploy")(deploy_commands.deploy_command)
+app.command("dev")(deploy_commands.dev_command)
 app.command("provision")(provision_commands.provision_board)
 app.command("backup")(provision_commands.backup)
 app.command("restore")(provision_commands.restore)
