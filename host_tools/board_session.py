@@ -43,9 +43,10 @@ def stopped_board(port: str | None, restart: bool = True) -> Iterator[BoardFlash
         except BoardLostError:
             raise
         except BaseException:
+            # Ctrl-C may have come in the middle of a dialogue
             if restart:
                 with contextlib.suppress(BoardLostError):
-                    link.reset()
+                    link.restart()
             raise
         if restart:
             link.reset()

@@ -23,9 +23,10 @@ from typing import NoReturn
 _LARGEST_BYTES = 64 * 1024
 # Source: Microsoft, "Quotas and throttling" of the identity registry: keys have 16 to 64 bytes
 _KEY_BYTES = range(16, 65)
-# What Azure's texts call their secrets: in connection strings, in tokens, in our own files
+# What Azure's texts call their secrets: in connection strings and tokens, in our own files
 _SECRET_FIELDS = re.compile(
-    r"(\b(?:SharedAccessKey|sig|\w*key|password)\"?\s*[=:]\s*)[^;&\s,})]+", re.IGNORECASE
+    r"""((?:SharedAccessKey|\bsig)=|"(?:\w*key|password|connection_string)"\s*:\s*")[^"&;,)\s]+""",
+    re.IGNORECASE,
 )
 _HOLDS_SECRET = re.compile(r"(?:SharedAccessKey|sig)=", re.IGNORECASE)
 

@@ -143,6 +143,9 @@ def _show(server: HubServer, device: str) -> None:
         "For a terminal that runs Azure code",
         [_export(*pair) for pair in client_environment(server, device).items()],
     )
+    if server.exposed is not None:
+        hint = f"thermo provision --hub local --device-id {device}"
+        _show_lines(console, "For a board in this network, in this folder", [hint])
     console.print("Ready. Ctrl-C stops the hub.")
 
 

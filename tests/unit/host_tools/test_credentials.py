@@ -128,7 +128,8 @@ def test_a_secret_on_the_command_line_is_refused_and_not_repeated():
     [
         f"HostName=h;DeviceId=d;SharedAccessKey={KEY}",
         f"sr=h&sig={KEY}&se=1",
-        f'"group_key": {KEY}',
+        f'{{"group_key": "{KEY}", "id_scope": "x"}}',
+        f'"password":"{KEY}"',
         f"got unexpected extra argument (HostName=h;sharedaccesskey={KEY})",
     ],
 )
@@ -139,8 +140,12 @@ def test_lines_for_others_are_redacted(text):
 
 
 def test_what_is_no_secret_stays():
-    text = "device d; see thermo provision --help, or the key of h"
-    assert credentials.redacted(text) == text
+    for text in (
+        "device d; see thermo provision --help, or the key of h",
+        "wifi.password: has 7 characters; private_key: must name files; key=5",
+        "SharedAccessKey is not base64",
+    ):
+        assert credentials.redacted(text) == text
 
 
 def test_a_device_key_is_derived_as_microsoft_documents_it():
