@@ -17,7 +17,8 @@ for 3 s. The other slot starts, on trial; without one it is safe mode. (At the r
 button belongs to the chip's own loader.)
 
 No flash that is full or broken stops this. main.py runs in the same namespace and gets: board,
-slot ("-": none), boots, safe, relays_off(), count(starts), came_up().
+root, slot ("-": none), good (what the marker says once the slot has come up), boots, safe,
+relays_off(), begin().
 """
 
 import binascii
@@ -26,12 +27,12 @@ import sys
 import time
 
 # "/" on a board
-_ROOT = os.getcwd().rstrip("/") + "/"
+root = os.getcwd().rstrip("/") + "/"
 
 
 def _read(name):
     try:
-        with open(_ROOT + name, "rb") as file:
+        with open(root + name, "rb") as file:
             return file.read(32)
     except OSError:
         return b""
@@ -41,7 +42,7 @@ def _keep(name, content):
     """Old or new, whenever the power goes; old, if the flash is full."""
     if _read(name) == content:
         return
-    path = _ROOT + name
+    path = root + name
     try:
         with open(path + ".new", "wb") as file:
             file.write(content)
@@ -52,7 +53,7 @@ def _keep(name, content):
 
 def _is_whole(slot):
     try:
-        os.stat("%s%s/files.json" % (_ROOT, slot))
+        os.stat("%s%s/files.json" % (root, slot))
     except OSError:
         return False
     return True
@@ -91,7 +92,7 @@ def _start(slots):
     before = set(sys.modules)
     for slot in slots:
         if slot != "-":
-            sys.path.insert(0, _ROOT + slot)
+            sys.path.insert(0, root + slot)
         try:
             import board
 
@@ -131,36 +132,28 @@ def relays_off():
         pass
 
 
-def count(starts):
+def begin():
+    """Count this start. To be called once, before the app comes in: what is done makes room."""
     if slot != "-":
-        _keep("boots", b"%d" % starts)
-
-
-def came_up():
-    """Say that the app works: its slot is good, and no start counts any more."""
-    global boots
-    boots = 0
-    count(0)
-    if slot != "-":
-        _keep("slot", _marker(slot, "good"))
-    print("up", slot)
+        _keep("boots", b"%d" % (boots + 1))
+    for name in ("_read", "_keep", "_is_whole", "_marker", "_number", "_order", "_start"):
+        del globals()[name]
+    for name in ("_is_button_held", "_slots", "_on_trial", "_is_held", "begin"):
+        del globals()[name]
 
 
 slot = "-"
 boots = max(0, _number(_read("boots")))
 _slots, _on_trial = _order()
 if _on_trial:
-    slot = _slots[0]
-    count(boots + 1)  # now already: its very first import may end in a reset
+    _keep("boots", b"%d" % (boots + 1))  # now already: its very first import may end in a reset
 _is_held = _start(_slots or ("-",))
+good = _marker(slot, "good")
 if _is_held and _slots[1:]:
     _slots.remove(slot)
     _keep("slot", _marker(_slots[0], "trial"))
-    count(0)
+    _keep("boots", b"0")
     board.reset()
 safe = _is_held or boots >= 5
 if safe:
-    count(4)
-for _name in ("_slots", "_on_trial", "_is_held", "_order", "_start", "_is_button_held"):
-    del globals()[_name]
-del _name
+    _keep("boots", b"4")

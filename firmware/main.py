@@ -27,64 +27,71 @@ def start():
 
     app = assemble(board)
     forget_builders()
-    app.on_up = came_up
+    app.on_up = come_up
     return app
+
+
+def come_up():
+    global boots
+    from system import modules, recovery
+
+    boots = 0
+    recovery.come_up(root, slot, good)
+    modules.forget(("system.recovery",))
 
 
 async def run():
     try:
-        from system.console import attach
+        keys = board.console()
+        if keys:
+            from system.console import attach
 
-        attach(board, app)
+            attach(keys, {"app": app, "board": board})
     except Exception as error:  # noqa: BLE001 - it may be what is broken, and nothing needs it
         print("no console:", type(error))
-    await (app.run() if app else wait())
-
-
-async def wait():
-    """Safe mode."""
-    watchdog = board.watchdog(board.WATCHDOG_LIMIT_MS)
+    if app:
+        await app.run()
+        return
     print("safe mode")
+    watchdog = board.watchdog(board.WATCHDOG_LIMIT_MS)
     for _ in range(_SAFE_S):
         watchdog.feed()
         await asyncio.sleep(1)
 
 
 def leave():
-    relays_off()
     if app:
         app.leave()
-
-
-def note(error):
-    print("ended by", type(error))
-    from system.crash import note
-
-    note(board.data_path + "/crash.txt", "slot %s, start %d" % (slot, boots + 1), error)
 
 
 try:
     board.watchdog(board.WATCHDOG_LIMIT_MS)
     board.hold_watchdog(_START_MS)
     if not safe:
-        count(boots + 1)
+        begin()
         app = start()
-    del start, came_up
+    del start
     asyncio.run(run())
     board.reset()
 except KeyboardInterrupt:
     relays_off()
     board.hold_watchdog(_PROMPT_MS)
-    if not safe:
-        count(boots)  # what a person ends is no bad start
     leave()
+    if slot != "-" and not safe:
+        from system.recovery import keep
+
+        keep(root + "boots", b"%d" % boots)  # what a person ends is no bad start
 except SystemExit:
+    relays_off()
     leave()
     raise
 except BaseException as error:  # noqa: BLE001 - nothing comes after this but the reset
     relays_off()
     try:
-        note(error)
+        print("ended by", type(error))
+        from system.recovery import note_crash
+
+        note_crash(board.data_path + "/crash.txt", "slot %s, start %d" % (slot, boots + 1), error)
         leave()
     finally:
         board.reset()

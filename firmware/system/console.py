@@ -35,12 +35,10 @@ _AFTER_ESCAPE = const(1)
 _IN_SEQUENCE = const(2)
 
 
-def attach(board, app=None):
-    """Start the task of the operator's console, on a board that has one."""
-    stream = board.console()
-    if stream:
-        scope = {"app": app, "board": board, "gc": gc, "asyncio": asyncio}
-        asyncio.create_task(Console(scope, _write).run(asyncio.StreamReader(stream)))
+def attach(stream, scope):
+    """Start a task for the operator, whose keys are `stream`. `scope`: the names there are."""
+    scope["asyncio"], scope["gc"] = asyncio, gc
+    asyncio.create_task(Console(scope, _write).run(asyncio.StreamReader(stream)))
 
 
 def _write(text):

@@ -4,7 +4,7 @@ Tasks under the supervisor, none of which waits for another:
     control    decide for each room and switch its relay, every tick
     sampling   measure each room
     network    step the session with the hub, if there is one
-    upkeep     telemetry that is due, set points to flash, statistics, restarts
+    upkeep     date, telemetry that is due, set points to flash, statistics, restarts
 
 On every way out the relays go off first. What it consists of is put together by `assembly`.
 """
@@ -46,6 +46,7 @@ class App:
         self.rooms = []
         self.set_points = None
         self.cloud = None
+        self.timekeeper = None
         self.supervisor = None
         # Called once, without arguments, when all tasks have been at work for a while
         self.on_up = None
@@ -116,6 +117,8 @@ class App:
             if self.clock.uptime_s() >= statistics_due_s:
                 statistics_due_s = self.clock.uptime_s() + self._pace.stats_period_s
                 self.print_statistics()
+            if self.timekeeper is not None:
+                self.timekeeper.poll()
             if self.cloud is not None:
                 self.cloud.tend()
             self.set_points.poll()
@@ -153,11 +156,11 @@ class App:
 
     def _give_up(self, name):
         self._switch_off()
-        from system.crash import note
+        from system.recovery import note_crash
 
         for task in self.supervisor.tasks:
             if task.name == name:
-                note(self.board.data_path + "/crash.txt", name, task.traceback)
+                note_crash(self.board.data_path + "/crash.txt", name, task.traceback)
         self.leave()
         self.board.reset()
 

@@ -12,12 +12,17 @@ The file is one JSON object. Every member may be left out except `version`:
                                               without "key": by certificate and private_key
      "root_certificates": ["hub-ca.der"],     DER files beside this one; none: Azure's own roots
      "wifi": {"ssid": "...", "password": "..."},
+     "ntp_servers": ["time.windows.com"],     up to 4, "name" or "name:port"; [] asks none; without
+                                              it three public ones (none on a PC), see system/ntp
      "model": "dtmi:com:example:TemperatureController;1",
      "connectivity": "wifi",                  how the device reports to be connected
      "log_level": "info",                     debug, info, warning, error, off
      "zones": [{"name": "thermostat1",        the component of the model
                 "present": true,              false: not fitted, and no fault
-                "sensor": "sht4x", "bus": 0, "address": 68,    address null: the chip's usual one
+                "sensor": "sht4x",            bme280, bmp280, ds18b20, sht4x, or chip: the
+                                              processor's own, for which relay must be null
+                "bus": 0, "address": 68,      of I2C; of a ds18b20 one-wire, "28-0000075a1b2c";
+                                              null: the chip's usual one, the only one there
                 "calibration_c": 0.0,         added to what the sensor reads
                 "relay": 0,                   null: this zone only measures; its polarity is
                                               the board's affair, see boards/README.md
@@ -144,6 +149,7 @@ _TOP = const(
         "provisioning",
         "root_certificates",
         "wifi",
+        "ntp_servers",
         "model",
         "connectivity",
         "log_level",
@@ -172,6 +178,7 @@ class Settings:
         self.provisioning = {}
         self.root_certificates = []
         self.wifi = Wifi()
+        self.ntp_servers = None
         self.connectivity = "wifi"
         self.log_level = _LEVELS["info"]
         self.zones = [Zone("thermostat1", "sht4x", 0, 0), Zone("thermostat2", "bme280", 1, 1)]
@@ -226,6 +233,8 @@ class Settings:
         self.connection.model_id = _dtmi(found.get("model", self.connection.model_id))
         self.log_level = _level(found.get("log_level", "info"))
         self.root_certificates = _file_names(found.get("root_certificates", []))
+        if "ntp_servers" in found:
+            self.ntp_servers = _servers(found["ntp_servers"])
         wifi = expect_dict(found.get("wifi", {}), "wifi")
         refuse_unknown(wifi, ("ssid", "password"), "wifi")
         self.wifi = Wifi(
@@ -276,6 +285,18 @@ def _provisioning(value):
         if value and key != "key" and not value.get(key):
             raise ConfigurationError("provisioning." + key, "is missing")
         checked_text(value.get(key, ""), "provisioning." + key)
+    return value
+
+
+def _servers(value):
+    if not isinstance(value, list) or len(value) > 4:
+        raise ConfigurationError("ntp_servers", "must be a list of at most 4 names")
+    for name in value:
+        host, colon, port = checked_text(name, "ntp_servers", 64).partition(":")
+        if not host or (colon and not port.encode().isdigit()):
+            raise ConfigurationError(
+                "ntp_servers", "must be like time.windows.com or 10.0.0.1:123"
+            )
     return value
 
 

@@ -56,7 +56,7 @@ def reset_cause(): return os.getenv("THERMO_RESET_CAUSE")
 def reset(): sys.exit({RESET_EXIT_CODE})
 """
 # What safe mode and the crash file take of a slot
-SYSTEM = ("__init__", "console", "crash", "log", "supervision")
+SYSTEM = ("__init__", "console", "log", "modules", "recovery", "supervision")
 GOOD = """
 import asyncio, board
 class App:
@@ -150,6 +150,9 @@ class Slots:
                 self.lines.append(line.decode(errors="replace").rstrip())
                 if until and self.lines[-1].startswith(until):
                     self.pins_then = self.pins
+                    # What was said last is followed by collecting garbage; interrupted in that,
+                    # this port with its watchdog's thread may lock up
+                    await asyncio.sleep(0.2)
                     process.send_signal(signal.SIGINT)
                     await process.wait()
                     return None

@@ -94,16 +94,19 @@ def test_two_hundred_bad_builds_end_in_safe_mode(tmp_path: Path) -> None:
         marked = chance.choice(("", "rubbish", marker("a", "good"), marker("b", "trial")))
         return Slots(tmp_path / str(number), builds, marked)
 
-    async def live() -> list[int]:
+    async def live() -> list[int | BaseException]:
         room = asyncio.Semaphore(6)
 
         async def one(slots: Slots) -> int:
             async with room:
                 return await starts_to_safe_mode(slots)
 
-        return await asyncio.gather(*(one(board(number)) for number in range(200)))
+        tasks = [one(board(number)) for number in range(200)]
+        return await asyncio.gather(*tasks, return_exceptions=True)
 
-    starts = Counter(asyncio.run(live()))
+    found = asyncio.run(live())
+    assert [one for one in found if isinstance(one, BaseException)] == []
+    starts = Counter(found)
     print(kinds, starts)
     assert len(kinds) == 6
     assert set(starts) == {5}

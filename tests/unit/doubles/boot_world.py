@@ -101,6 +101,10 @@ class World:
     def sleep_ms(self, duration_ms):
         self.waited_ms += duration_ms
 
+    def flash_of(self, module):
+        """Context: `module` finds this world's flash."""
+        return _Instead(module, {"os": self, "open": self.flash.open, "print": self._say})
+
     # ---- running
 
     def _say(self, *words):
@@ -129,3 +133,23 @@ class World:
                     sys.modules[name] = before[name]
             sys.path[:] = path
         return space
+
+
+class _Instead:
+    """Context: the names of a module that are something else inside."""
+
+    def __init__(self, module, names):
+        self._module = module
+        self._names = names
+
+    def __enter__(self):
+        self._before = {name: getattr(self._module, name, None) for name in self._names}
+        for name in self._names:
+            setattr(self._module, name, self._names[name])
+
+    def __exit__(self, kind, error, traceback):
+        for name in self._names:
+            if self._before[name] is None:
+                delattr(self._module, name)
+            else:
+                setattr(self._module, name, self._before[name])

@@ -4,6 +4,7 @@ erase, and which is full. MicroPython only: CPython has none.
 
 from doubles.boot_world import ROOT, World
 from doubles.ram_device import BLOCK_BYTES, RamDevice
+from system import recovery
 from vfs import VfsLfs2
 
 MARKERS = (
@@ -66,8 +67,9 @@ def live(flash):
     world.rename = note
     space = world.boot()
     if not space["safe"]:
-        space["count"](space["boots"] + 1)
-        space["came_up"]()
+        space["begin"]()
+        with world.flash_of(recovery):
+            recovery.come_up(space["root"], space["slot"], space["good"])
     return held, space["slot"]
 
 

@@ -11,14 +11,6 @@ from system.console import attach
 PIPE = "build/tests/keys-%d" % time.ticks_us()
 
 
-class Board:
-    def __init__(self, stream):
-        self._stream = stream
-
-    def console(self):
-        return self._stream
-
-
 async def heap_of_waiting():
     for _ in range(10):
         await asyncio.sleep_ms(1)
@@ -34,7 +26,7 @@ async def heap_of_waiting():
 
 async def live(stream):
     without = await heap_of_waiting()
-    attach(Board(stream))
+    attach(stream, {})
     used = await heap_of_waiting()
     stream.write(b"x")
     await asyncio.sleep_ms(50)

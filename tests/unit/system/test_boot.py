@@ -5,6 +5,7 @@ import binascii
 from doubles.boot_world import ROOT, World
 from doubles.fs import FakeFlash, PowerCut
 from expect import raises
+from system import recovery
 
 
 def marker(slot, state):
@@ -30,14 +31,20 @@ def file(flash, name):
 def run_main(space):
     """The first thing that main.py does, unless it is safe mode."""
     if not space["safe"]:
-        space["count"](space["boots"] + 1)
+        space["begin"]()
+
+
+def come_up(world, space):
+    """What main.py does once the app works."""
+    with world.flash_of(recovery):
+        recovery.come_up(space["root"], space["slot"], space["good"])
 
 
 def test_the_marker_is_as_written_down():
     assert marker("a", "good") == b"a good fe6bc3d6\n"
     flash = flash_with("ab", None)
-    space = World(flash).boot()
-    space["came_up"]()
+    world = World(flash)
+    come_up(world, world.boot())
     assert file(flash, "slot") == b"a good fe6bc3d6\n"
 
 
@@ -56,11 +63,12 @@ def test_what_it_leaves_for_main():
     assert names - modules == {
         "board",
         "slot",
+        "root",
+        "good",
         "boots",
         "safe",
         "relays_off",
-        "count",
-        "came_up",
+        "begin",
     }
 
 
@@ -73,7 +81,7 @@ def test_without_slots_the_board_is_on_the_path_and_nothing_is_written():
     world.dress(world.plain_board)
     space = world.boot()
     run_main(space)
-    space["came_up"]()
+    come_up(world, space)
     assert (space["slot"], space["safe"], world.said) == ("-", False, ["up -"])
     assert world.relays == [False, False]
     assert flash.operations == 0
@@ -136,7 +144,7 @@ def test_a_slot_whose_board_fails_is_left_without_a_trace():
         assert space["board"].SLOT == "a"  # as is what the board imports in its turn
         assert space["path"][0] == ROOT + "/a"
         assert ROOT + "/b" not in space["path"]
-        space["came_up"]()
+        come_up(world, space)
         assert file(world.flash, "slot") == marker("a", "good")
 
 
@@ -162,14 +170,14 @@ def test_five_starts_then_safe_mode_then_one_try_each_time():
 
 def test_coming_up_ends_the_count():
     flash = flash_with("a", marker("a", "good"), b"4")
-    space = World(flash).boot()
+    world = World(flash)
+    space = world.boot()
     run_main(space)
     assert file(flash, "boots") == b"5"
-    space["came_up"]()
+    come_up(world, space)
     assert file(flash, "boots") == b"0"
-    assert space["boots"] == 0
     before = flash.operations
-    space["came_up"]()
+    come_up(world, space)
     assert flash.operations == before  # nothing is written that is there already
 
 
@@ -184,7 +192,7 @@ def test_a_trial_has_two_starts_and_is_good_when_it_came_up():
     assert file(flash, "slot") == marker("a", "good")
     flash = flash_with("ab", marker("b", "trial"))
     world = World(flash)
-    world.boot()["came_up"]()
+    come_up(world, world.boot())
     assert file(flash, "slot") == marker("b", "good")
     assert world.said == ["up b"]
 
@@ -253,10 +261,11 @@ STATES = [(marked, boots) for marked in MARKS for boots in (None, b"1", b"2", b"
 
 def live(flash):
     """A start that comes up."""
-    space = World(flash).boot()
+    world = World(flash)
+    space = world.boot()
     run_main(space)
     if not space["safe"]:
-        space["came_up"]()
+        come_up(world, space)
     return space
 
 

@@ -4,7 +4,7 @@ import asyncio
 
 from expect import raises
 from system import log
-from system.console import Console, attach
+from system.console import Console
 
 UP = "\x1b[A"
 
@@ -178,14 +178,6 @@ def test_a_stream_of_bytes_will_do():
     with Captured() as captured:
         asyncio.run(one.run(Keys([b"4", b"2", b"\r", b""])))
     assert captured.lines == ["42"]
-
-
-def test_a_board_without_a_console_gets_no_task():
-    class Board:
-        def console(self):
-            return None
-
-    attach(Board())  # there is no event loop here to make a task in
 
 
 def test_no_secret_in_what_an_operator_looks_at():

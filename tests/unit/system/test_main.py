@@ -29,8 +29,9 @@ class Life:
             "boots": boots,
             "slot": "a",
             "relays_off": lambda: self.told.append("off"),
-            "count": lambda starts: self.told.append("count %d" % starts),
-            "came_up": self._come_up,
+            "root": FOLDER + "/main-",
+            "good": b"a good",
+            "begin": lambda: self.told.append("begin"),
         }
         self.said = []
         self.keys = None
@@ -79,9 +80,6 @@ class Life:
         if self._leave:
             raise self._leave
 
-    def _come_up(self):
-        self.space["boots"] = 0
-
     def _say(self, *words, **named):
         self.said.append(" ".join([str(word) for word in words]))
 
@@ -104,26 +102,39 @@ class Life:
         return self.told
 
 
-STARTED = ["watchdog 8388", "hold 20000", "count 2", "forget", "run"]
+def content(name):
+    with open(FOLDER + "/main-" + name, "rb") as file:
+        return file.read()
+
+
+STARTED = ["watchdog 8388", "hold 20000", "begin", "forget", "run"]
 
 
 def test_ctrl_c_ends_at_the_prompt_with_relays_off_and_the_watchdog_held():
     life = Life(run=KeyboardInterrupt())
-    assert life.live() == STARTED + ["off", "hold 600000", "count 1", "off", "leave"]
+    assert life.live() == STARTED + ["off", "hold 600000", "leave"]
     assert life.space["app"] is life  # for whoever looks at it from the prompt
+    assert content("boots") == b"1"
 
 
-def test_ctrl_c_once_it_is_up_leaves_the_count_at_none():
-    life = Life(run=KeyboardInterrupt(), boots=4)
-    life.assemble = lambda board: life.space["came_up"]() or life
-    assert "count 0" in life.live()
+def test_coming_up_is_told_and_kept():
+    life = Life(boots=4)
+
+    async def run():
+        life.on_up()
+        raise KeyboardInterrupt
+
+    life.run = run
+    life.live()
+    assert content("boots") == b"0"
+    assert content("slot") == b"a good"
 
 
 def test_a_second_ctrl_c_shortens_the_farewell_and_no_more():
     life = Life(run=KeyboardInterrupt(), leave=KeyboardInterrupt())
     with raises(KeyboardInterrupt):
         life.live()
-    assert life.told[-5:] == ["off", "hold 600000", "count 1", "off", "leave"]
+    assert life.told[-3:] == ["off", "hold 600000", "leave"]
 
 
 def test_any_other_end_is_noted_and_resets():
@@ -131,7 +142,7 @@ def test_any_other_end_is_noted_and_resets():
         life = Life(run=error)
         with raises(Reset):
             life.live()
-        assert life.told == STARTED + ["off", "off", "leave", "reset"]
+        assert life.told == STARTED + ["off", "leave", "reset"]
     with open(FOLDER + "/crash.txt") as file:
         assert "crash, slot a, start 2: ValueError\n" in file.read()
 
@@ -147,7 +158,7 @@ def test_a_start_that_fails_resets_without_an_app_to_leave():
     life = Life(start=ValueError("SharedAccessKey=" + KEY))
     with raises(Reset):
         life.live()
-    assert life.told == STARTED[:3] + ["off", "off", "reset"]
+    assert life.told == STARTED[:3] + ["off", "reset"]
     assert KEY not in "".join(life.said)
     with open(FOLDER + "/crash.txt") as file:
         assert KEY not in file.read()
@@ -158,13 +169,13 @@ def test_a_farewell_that_fails_resets_too():
         life = Life(run=ValueError("x"), leave=leave)
         with raises(Reset):
             life.live()
-        assert life.told[-4:] == ["off", "off", "leave", "reset"]
+        assert life.told[-3:] == ["off", "leave", "reset"]
 
 
 def test_a_crash_that_cannot_be_noted_resets_too():
     life = Life(run=ValueError("x"))
     with raises(Reset):
-        life.live(missing=("system.crash",))
+        life.live(missing=("system.recovery",))
     assert life.told[-2:] == ["off", "reset"]
     assert "ValueError" in life.said[0]
 
@@ -188,6 +199,7 @@ def test_safe_mode_starts_nothing_and_resets_in_the_end():
 
 def test_safe_mode_does_without_a_console_that_is_broken():
     life = Life(safe=True)
+    life.keys = object()
     text = source("main.py").replace("\n_SAFE_S = 300\n", "\n_SAFE_S = 0\n")
     with raises(Reset):
         life.live(missing=("system.console",), text=text)
@@ -199,4 +211,4 @@ def test_ctrl_c_in_safe_mode_ends_at_the_prompt():
     life = Life(safe=True)
     life.feed = lambda: (_ for _ in ()).throw(KeyboardInterrupt())
     life.live()
-    assert life.told[-3:] == ["off", "hold 600000", "off"]
+    assert life.told[-2:] == ["off", "hold 600000"]

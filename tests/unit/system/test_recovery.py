@@ -4,7 +4,7 @@ import os
 import sys
 
 from doubles.keys import KEY
-from system import crash
+from system import recovery
 
 FOLDER = "build/tests/crash-" + sys.implementation.name
 PATH = FOLDER + "/crash.txt"
@@ -44,7 +44,7 @@ def test_where_and_what_kind_without_the_words():
         OSError(secret),
         RuntimeError(secret * 20),
     ):
-        crash.note(PATH, "slot a, start 3", caught(error))
+        recovery.note_crash(PATH, "slot a, start 3", caught(error))
     text = content()
     assert KEY not in text
     assert "SharedAccessKey" not in text
@@ -54,7 +54,7 @@ def test_where_and_what_kind_without_the_words():
 
 
 def test_words_that_name_parts_of_the_program_are_kept():
-    summary = crash.summary
+    summary = recovery.summary
     head = 'Traceback (most recent call last):\n  File "x.py", line 1, in f\n'
     for line in (
         "ImportError: no module named 'x'",
@@ -71,16 +71,16 @@ def test_words_that_name_parts_of_the_program_are_kept():
 
 def test_a_long_traceback_ends_where_it_fell():
     places = ['  File "x.py", line %d, in f' % line for line in range(100)]
-    text = crash.summary("\n".join(["Traceback:"] + places + ["ValueError: x"]))
+    text = recovery.summary("\n".join(["Traceback:"] + places + ["ValueError: x"]))
     assert text.count("\n") == 12
     assert text.endswith("line 99, in f")
-    assert len(crash.summary("  File x\n" + "E" * 500)) < 200
+    assert len(recovery.summary("  File x\n" + "E" * 500)) < 200
 
 
 def test_the_file_keeps_the_last_few_whole_entries():
     fresh()
     for number in range(60):
-        crash.note(PATH, "start %d" % number, caught(ValueError("x")))
+        recovery.note_crash(PATH, "start %d" % number, caught(ValueError("x")))
     text = content()
     assert len(text) <= 2048
     assert text.startswith("crash, start ")
@@ -95,7 +95,7 @@ def test_what_was_in_the_file_before_may_be_anything():
         fresh()
         with open(PATH, "wb") as file:
             file.write(before)
-        crash.note(PATH, "start 1", caught(ValueError("x")))
+        recovery.note_crash(PATH, "start 1", caught(ValueError("x")))
         with open(PATH, "rb") as file:
             after = file.read()
         assert len(after) <= 2048
@@ -103,4 +103,4 @@ def test_what_was_in_the_file_before_may_be_anything():
 
 
 def test_a_flash_that_takes_nothing_is_borne():
-    crash.note("build/tests/no-such-folder/crash.txt", "start 1", caught(ValueError("x")))
+    recovery.note_crash("build/tests/no-such-folder/crash.txt", "start 1", caught(ValueError("x")))
