@@ -1,0 +1,293 @@
+"""One file that makes a bare board a thermostat: stock MicroPython and our software, joined.
+
+The software lies in a LittleFS2 file system as MicroPython's port would have made it, in slot `a`
+(the layout of host_tools/slot.py), behind the stock firmware, which stays as it is.
+
+Source: LittleFS SPEC.md (version 2.0 on disk, which every MicroPython since 1.25 mounts).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from littlefs import LittleFS
+from littlefs.context import UserContext
+from littlefs.errors import LittleFSError
+from littlefs.lfs import LFSConfig
+
+from host_tools import slot, uf2
+from host_tools.board_files import root_files
+from host_tools.chips import BLOCK_BYTES, CHIPS, XIP_BASE, Esp32, Region, Rp2, told_file_system
+from host_tools.esp_image import FILE_SYSTEM_LABEL, EspImageError, parse_esp_image
+from host_tools.tree import source_tree
+
+# Frozen modules keep their names in the firmware, in plain text
+_FROZEN_UMQTT = slot.UMQTT_NAME.encode()
+# Source: extmod/vfs_lfs.c and vfs_lfsx.c
+_READ_BYTES = 32
+_LOOKAHEAD_BYTES = 32
+_BLOCK_CYCLES = 100
+_DISK_VERSION = 0x00020000
+_CONFIG_NAME = "config.json"
+_CONFIG_FILES = ("certificate", "private_key")
+
+
+class ImageError(Exception):
+    """An image cannot be made, or is not right; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Joined:
+    """A finished image: its bytes, where its file system lies, the software's version."""
+
+    content: bytes
+    region: Region
+    version: str
+
+
+def make_image(
+    board: str,
+    firmware: Path,
+    config: Path | None = None,
+    region: Region | None = None,
+    root: Path | None = None,
+) -> Joined:
+    """Join the stock image `firmware` and our software for `board`.
+
+    config: the thermostat's configuration, to be put in with the files that it names.
+    region: where the file system lies, if neither the image nor our table say so rightly.
+    root: the folder with firmware/ and boards/, if not our own.
+    Raises ImageError, BoardFilesError, CompileError, UmqttError, OSError.
+    """
+    chip = CHIPS.get(board)
+    if chip is None:
+        raise ImageError(f"no image can be made for {board!r}; there are {', '.join(CHIPS)}")
+    stock = firmware.read_bytes()
+    files = _data_files(config) if config else {}
+    root = root or source_tree()
+    with tempfile.TemporaryDirectory() as folder:
+        frozen = _FROZEN_UMQTT in _flat(stock)
+        built = slot.build_slot(board, Path(folder) / "a", with_umqtt=not frozen, root=root)
+        files.update(_software(board, built, root))
+    try:
+        if isinstance(chip, Rp2):
+            content, region = _join_uf2(stock, chip, region, files)
+        else:
+            content, region = _join_bin(stock, chip, region, files)
+    except (uf2.Uf2Error, EspImageError) as error:
+        raise ImageError(f"{firmware} {error}; download it again") from None
+    return Joined(content, region, built.version)
+
+
+def _software(board: str, built: slot.Slot, root: Path) -> dict[str, bytes]:
+    files = {file.target: file.source.read_bytes() for file in root_files(board, root)}
+    for name in (*built.files, slot.LIST_NAME):
+        files[f"a/{name}"] = (built.folder / name).read_bytes()
+    files["slot"] = slot.marker("a", "good")
+    return files
+
+
+def _data_files(config: Path) -> dict[str, bytes]:
+    """The configuration and the certificates that it names, as they lie beside it."""
+    content = config.read_bytes()
+    try:
+        settings = json.loads(content)
+    except ValueError as error:
+        raise ImageError(f"{config} is no JSON: {error}; correct it") from None
+    if not isinstance(settings, dict):
+        raise ImageError(f"{config} holds no settings; see the example of `thermo provision`")
+    files = {_CONFIG_NAME: content}
+    for part in (settings, settings.get("provisioning")):
+        for key in _CONFIG_FILES:
+            name = part.get(key) if isinstance(part, dict) else None
+            if isinstance(name, str):
+                if Path(name).name != name or name in ("", ".", ".."):
+                    raise ImageError(f"{config}: {key} has to be a file beside it, not {name!r}")
+                files[name] = (config.parent / name).read_bytes()
+    return files
+
+
+def build_file_system(
+    files: Mapping[str, bytes], size: int, program_bytes: int
+) -> dict[int, bytes]:
+    """A LittleFS2 with these files: the blocks that it has written, by their number.
+
+    Blocks that are not in it may hold anything. The same files make the same blocks.
+    Raises ImageError if they have no room.
+    """
+    flash = _Flash(size)
+    system = _open(flash, program_bytes, mount=False)
+    try:
+        system.format()
+        system.mount()
+        for name in sorted(files):
+            folder = name.rpartition("/")[0]
+            if folder:
+                system.makedirs(folder, exist_ok=True)
+            with system.open(name, "wb") as target:
+                target.write(files[name])
+        system.unmount()
+    except LittleFSError as error:
+        total = sum(len(content) for content in files.values())
+        raise ImageError(
+            f"{len(files)} files with {total >> 10} KB do not go into a file system of "
+            f"{size >> 10} KB ({error.name}); is this the right board?"
+        ) from None
+    return {number: flash.block(number) for number in sorted(flash.written)}
+
+
+def read_file_system(content: bytes, program_bytes: int) -> dict[str, bytes]:
+    """All files of a LittleFS2. Raises ImageError."""
+    flash = _Flash(len(content))
+    flash.buffer[:] = content
+    system = _open(flash, program_bytes, mount=False)
+    files: dict[str, bytes] = {}
+    try:
+        system.mount()
+        for folder, _, names in system.walk("/"):
+            for name in names:
+                path = f"{folder.rstrip('/')}/{name}"
+                with system.open(path, "rb") as source:
+                    files[path.lstrip("/")] = source.read()
+    except LittleFSError as error:
+        raise ImageError(f"its file system cannot be read ({error.name})") from None
+    return files
+
+
+class _Flash(UserContext):
+    """An erased flash that remembers which blocks were written."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.written: set[int] = set()
+
+    def prog(self, cfg: LFSConfig, block: int, off: int, data: bytes) -> int:
+        self.written.add(block)
+        return int(super().prog(cfg, block, off, data))
+
+    def block(self, number: int) -> bytes:
+        start = number * BLOCK_BYTES
+        return bytes(self.buffer[start : start + BLOCK_BYTES])
+
+
+def _open(flash: _Flash, program_bytes: int, mount: bool) -> LittleFS:
+    return LittleFS(
+        flash,
+        mount=mount,
+        block_size=BLOCK_BYTES,
+        block_count=flash.in_size // BLOCK_BYTES,
+        read_size=_READ_BYTES,
+        prog_size=program_bytes,
+        cache_size=4 * max(_READ_BYTES, program_bytes),
+        lookahead_size=_LOOKAHEAD_BYTES,
+        block_cycles=_BLOCK_CYCLES,
+        disk_version=_DISK_VERSION,
+    )
+
+
+def _flat(stock: bytes) -> bytes:
+    """The firmware in one piece, to search in."""
+    try:
+        pages = uf2.parse_uf2(stock).pages
+    except uf2.Uf2Error:
+        return stock
+    return b"".join(pages[address] for address in sorted(pages))
+
+
+def _check_region(region: Region) -> Region:
+    # LittleFS needs two blocks for its own, and one each for folders and files
+    if region.offset % BLOCK_BYTES or region.size % BLOCK_BYTES or region.size < 16 * BLOCK_BYTES:
+        raise ImageError(
+            f"a file system at {region.offset:#x} with {region.size:#x} bytes is not made of "
+            f"blocks of {BLOCK_BYTES}; correct --filesystem"
+        )
+    return region
+
+
+def _join_uf2(
+    stock: bytes, chip: Rp2, region: Region | None, files: Mapping[str, bytes]
+) -> tuple[bytes, Region]:
+    image = uf2.parse_uf2(stock)
+    if image.family != chip.family:
+        raise ImageError(_wrong_chip(uf2.FAMILIES.get(image.family, "another chip"), chip.chip))
+    region = _check_region(region or told_file_system(image.pages) or chip.file_system)
+    start = XIP_BASE + region.offset
+    if any(start - uf2.PAGE_BYTES < address < XIP_BASE + region.end for address in image.pages):
+        raise ImageError(_overlap(region))
+    pages = _whole_sectors(image.pages)
+    for number, block in build_file_system(files, region.size, chip.program_bytes).items():
+        pages.update(uf2.pages_of(start + number * BLOCK_BYTES, block))
+    return uf2.build_uf2(replace(image, pages=pages)), region
+
+
+def _whole_sectors(pages: Mapping[int, bytes]) -> dict[int, bytes]:
+    """A sector that is written in part is filled up: the boot ROM erases it as a whole.
+
+    Source: erratum RP2040-E14, which Raspberry Pi's own tools mend in the same way.
+    """
+    filled = dict(pages)
+    for sector in {address - address % uf2.SECTOR_BYTES for address in pages}:
+        for address in range(sector, sector + uf2.SECTOR_BYTES, uf2.PAGE_BYTES):
+            filled.setdefault(address, b"\xff" * uf2.PAGE_BYTES)
+    return filled
+
+
+def _join_bin(
+    stock: bytes, chip: Esp32, region: Region | None, files: Mapping[str, bytes]
+) -> tuple[bytes, Region]:
+    image = parse_esp_image(stock)
+    if image.chip != chip.chip:
+        raise ImageError(_wrong_chip(image.chip, chip.chip))
+    if region is None:
+        found = image.partition(FILE_SYSTEM_LABEL)
+        if found is None:
+            raise ImageError(
+                f"the firmware has no partition {FILE_SYSTEM_LABEL!r}: is it MicroPython? "
+                "Name the place of its file system with --filesystem OFFSET,SIZE"
+            )
+        region = Region(found.address, found.size)
+    _check_region(region)
+    if region.end > image.flash_size:
+        raise ImageError(
+            f"the file system would end at {region.end:#x}, behind the flash of "
+            f"{image.flash_size >> 20} MB; take the firmware for this board's flash"
+        )
+    if image.start + len(stock) > region.offset:
+        raise ImageError(_overlap(region))
+    joined = bytearray(stock.ljust(region.offset - image.start, b"\xff"))
+    blocks = build_file_system(files, region.size, chip.program_bytes)
+    for number in range(max(blocks) + 1):
+        joined += blocks.get(number, b"\xff" * BLOCK_BYTES)
+    return bytes(joined), region
+
+
+def _wrong_chip(found: str, wanted: str) -> str:
+    return f"the firmware is for {found}, the board has {wanted}; take the board's own firmware"
+
+
+def _overlap(region: Region) -> str:
+    return (
+        f"the firmware reaches into the file system at {region.offset:#x}; take MicroPython's "
+        "stock image, without a file system of its own"
+    )
+
+
+def check_software(files: Mapping[str, bytes]) -> str:
+    """The version of the software in slot a, every file being what files.json says.
+
+    Raises ImageError.
+    """
+    try:
+        listed = json.loads(files[f"a/{slot.LIST_NAME}"])
+        wanted, version = dict(listed["files"]), str(listed["version"])
+    except (KeyError, TypeError, ValueError):
+        raise ImageError("its file system holds none of our software") from None
+    for name, digest in wanted.items():
+        if hashlib.sha256(files.get(f"a/{name}", b"")).hexdigest() != digest:
+            raise ImageError(f"its software is damaged: {name} is not what it was")
+    return version

@@ -1,0 +1,77 @@
+"""Images are mounted by MicroPython itself, as a board's port mounts them, and run from."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import zlib
+from pathlib import Path
+
+import pytest
+from doubles.stock_images import esp_stock, rp2_stock
+
+from host_tools import uf2
+from host_tools.chips import XIP_BASE
+from host_tools.image import make_image
+from host_tools.simulated_device import interpreter
+from host_tools.tree import source_tree
+
+SCRIPT = Path(__file__).parent / "run_image.py"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """The whole firmware, and boards that need no hardware to be made."""
+    (tmp_path / "root" / "boards").mkdir(parents=True)
+    (tmp_path / "root" / "firmware").symlink_to(source_tree() / "firmware")
+    shared = tmp_path / "root" / "boards" / "shared"
+    shared.symlink_to(source_tree() / "boards" / "shared")
+    for board in ("RPI_PICO_W", "RPI_PICO2_W", "ESP32_GENERIC"):
+        folder = tmp_path / "root" / "boards" / board
+        folder.mkdir()
+        (folder / "board.py").write_text(f"NAME = {board!r}\n")
+        (folder / "manifest.py").write_text(
+            'include("../shared/firmware.py")\nmodule("board.py")\n'
+        )
+    return tmp_path / "root"
+
+
+def flash_of(content: bytes, size: int = 4 << 20) -> bytes:
+    """A flash full of old data, after the image was written to it."""
+    flash = bytearray(random.Random(7).randbytes(size))
+    if uf2.is_uf2(content):
+        for address, page in uf2.parse_uf2(content).pages.items():
+            flash[address - XIP_BASE : address - XIP_BASE + len(page)] = page
+    else:
+        flash[0x1000 : 0x1000 + len(content)] = content
+    return bytes(flash)
+
+
+@pytest.mark.parametrize(
+    ("board", "stock", "program_bytes", "blocks"),
+    [
+        ("RPI_PICO_W", rp2_stock(), 256, 212),
+        ("RPI_PICO2_W", rp2_stock(uf2.RP2350_ARM_S), 256, 640),
+        ("ESP32_GENERIC", esp_stock(), 32, 512),
+    ],
+)
+def test_micropython_mounts_the_image_and_runs_from_it(
+    board: str, stock: bytes, program_bytes: int, blocks: int, tmp_path: Path, root: Path
+) -> None:
+    firmware = tmp_path / "stock"
+    firmware.write_bytes(stock)
+    joined = make_image(board, firmware, root=root)
+    region = tmp_path / "region"
+    region.write_bytes(flash_of(joined.content)[joined.region.offset : joined.region.end])
+
+    command = [str(interpreter()), str(SCRIPT), str(region), str(program_bytes)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["wrong"] == []
+    assert found["version"] == joined.version
+    assert found["marker"] == f"a good {zlib.crc32(b'a good'):08x}\n"
+    assert found["root"] == ["a", "boot.py", "main.py", "setpoints.json", "slot"]
+    assert found["modules"] == ["/a/iothub/sas.mpy", "/a/pnp/twin.mpy"]
+    assert (found["written"], found["blocks"]) == (10_000, blocks)
