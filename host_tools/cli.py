@@ -16,13 +16,17 @@ _interrupt = signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import typer
 
-from host_tools import demo_commands, hub_commands, hub_exec
+from host_tools import demo_commands, flash_commands, hub_commands, hub_exec
+from host_tools.board_files import BoardFilesError
 from host_tools.compile import CompileError
 from host_tools.demo import DemoError
+from host_tools.flash import FlashError
 from host_tools.hub.certificates import WorkspaceError
 from host_tools.hub.listeners import ServerError
 from host_tools.hub.state.errors import HubError
 from host_tools.hub.storage import StorageError
+from host_tools.image import ImageError
+from host_tools.ports import PortError
 from host_tools.simulation import SimulationError
 from host_tools.umqtt import UmqttError
 
@@ -30,9 +34,13 @@ signal.signal(signal.SIGINT, _interrupt)
 
 # What is told in one line: each of them says what happened and what to do
 PROBLEMS = (
+    BoardFilesError,
     CompileError,
     DemoError,
+    FlashError,
     HubError,
+    ImageError,
+    PortError,
     ServerError,
     SimulationError,
     StorageError,
@@ -51,6 +59,11 @@ _MANUAL = """The thermostat's tools: a local Azure IoT Hub, and what belongs to 
 
   thermo hub exec --thermostat t1 -- python your_azure_script.py
   thermo demo                        (hub, thermostat and a tour, live)
+
+[bold]For boards[/bold]
+
+  thermo image --board RPI_PICO_W --firmware STOCK.uf2 -o thermostat.uf2
+  thermo flash thermostat.uf2        (to the board that is plugged in)
 
 [bold]Files[/bold]
 
@@ -74,6 +87,8 @@ app = typer.Typer(
 hub_commands.app.command("exec", context_settings=hub_exec.CONTEXT)(hub_exec.hub_exec)
 app.add_typer(hub_commands.app, name="hub")
 app.command("demo")(demo_commands.demo)
+app.command("flash")(flash_commands.flash)
+app.command("image")(flash_commands.image)
 
 
 def main(arguments: list[str] | None = None) -> int:
