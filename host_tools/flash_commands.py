@@ -214,7 +214,7 @@ def image(
       thermo image --board ESP32_GENERIC --firmware ESP32_GENERIC.bin \\
           --config kitchen.json -o kitchen.bin
     """
-    region = _region(filesystem) if filesystem else None
+    region = None if filesystem is None else _region(filesystem)
     joined = make_image(board, firmware, config, region)
     _save(output, joined.content, private=config is not None)
     _tell(output, board, joined, private=config is not None)

@@ -8,14 +8,11 @@ import pty
 import signal
 import subprocess
 import sys
-import time
-import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import fake_esp_loader as loader
 import pytest
-import serial.rfc2217
 from doubles.stock_images import ESP32, ESP32_S3, esp_stock, rp2_stock
 from esptool import cmds
 from fake_esp_loader import FakeEspLoader, PulledError
@@ -26,15 +23,12 @@ from host_tools.ports import ESPRESSIF, RASPBERRY_PI, Port
 # pyserial's client of RFC 2217 still names its threads in the old way
 pytestmark = pytest.mark.filterwarnings("ignore:set(Daemon|Name):DeprecationWarning")
 STOCK = esp_stock()
-hasty_time = types.SimpleNamespace(sleep=lambda wanted_s: time.sleep(min(wanted_s, 0.002)))
 BRIDGE = 0x10C4
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """pyserial's client of RFC 2217 looks 20 times a second for answers; esptool tries 7 times."""
-    monkeypatch.setattr(serial.rfc2217, "time", hasty_time)
-    monkeypatch.setattr(cmds, "DEFAULT_CONNECT_ATTEMPTS", 1)
+    loader.hasten(monkeypatch)
 
 
 @pytest.fixture
@@ -262,9 +256,10 @@ def test_the_only_board_is_taken(
 
 def test_ctrl_c_leaves_a_line_about_the_board(board: FakeEspLoader, tmp_path: Path) -> None:
     hasty = (
-        "import sys, serial.rfc2217, test_flash_esp\n"
-        "serial.rfc2217.time = test_flash_esp.hasty_time\n"
-        "sys.exit(test_flash_esp.cli.main(sys.argv[1:]))\n"
+        "import sys, serial.rfc2217, fake_esp_loader\n"
+        "from host_tools import cli\n"
+        "serial.rfc2217.time = fake_esp_loader.hasty_time\n"
+        "sys.exit(cli.main(sys.argv[1:]))\n"
     )
     arguments = ["flash", saved(tmp_path), "--port", board.plug()]
     process = subprocess.Popen(

@@ -10,13 +10,17 @@ from pathlib import Path
 
 import pytest
 from doubles.stock_images import esp_stock, rp2_stock
+from fake_esp_loader import FakeEspLoader, hasten
 
-from host_tools import uf2
+from host_tools import cli, uf2
 from host_tools.chips import XIP_BASE
+from host_tools.flash import load_firmware
 from host_tools.image import make_image
 from host_tools.simulated_device import interpreter
 from host_tools.tree import source_tree
 
+# pyserial's client of RFC 2217 still names its threads in the old way
+pytestmark = pytest.mark.filterwarnings("ignore:set(Daemon|Name):DeprecationWarning")
 SCRIPT = Path(__file__).parent / "run_image.py"
 
 
@@ -64,14 +68,38 @@ def test_micropython_mounts_the_image_and_runs_from_it(
     joined = make_image(board, firmware, root=root)
     region = tmp_path / "region"
     region.write_bytes(flash_of(joined.content)[joined.region.offset : joined.region.end])
+    check(region, program_bytes, blocks, joined.version)
 
+
+def check(region: Path, program_bytes: int, blocks: int, version: str) -> None:
+    """MicroPython finds in it what belongs there."""
     command = [str(interpreter()), str(SCRIPT), str(region), str(program_bytes)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["wrong"] == []
-    assert found["version"] == joined.version
+    assert found["version"] == version
     assert found["marker"] == f"a good {zlib.crc32(b'a good'):08x}\n"
     assert found["root"] == ["a", "boot.py", "main.py", "setpoints.json", "slot"]
     assert found["modules"] == ["/a/iothub/sas.mpy", "/a/pnp/twin.mpy"]
     assert (found["written"], found["blocks"]) == (10_000, blocks)
+
+
+def test_an_image_that_esptool_wrote_is_mounted(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole way: `thermo image`, `thermo flash` to a played chip, MicroPython on its flash."""
+    hasten(monkeypatch)
+    monkeypatch.setattr("host_tools.image.source_tree", lambda: root)
+    stock, image = tmp_path / "stock.bin", tmp_path / "all.bin"
+    stock.write_bytes(esp_stock())
+    made = ["image", "--board", "ESP32_GENERIC", "--firmware", str(stock), "-o", str(image)]
+    assert cli.main(made) == 0
+    board = FakeEspLoader()
+    assert cli.main(["flash", str(image), "--port", board.plug()]) == 0
+    board.pull()
+    region = tmp_path / "region"
+    region.write_bytes(board.flash[0x200000:])
+    software = load_firmware(image).software
+    assert software is not None
+    check(region, 32, 512, software)
