@@ -5,7 +5,8 @@ The file is one JSON object. Every member may be left out except `version`:
     {"version": 1,
      "connection_string": "HostName=...;DeviceId=...;SharedAccessKey=...",
      "root_certificates": ["hub-ca.der"],     DER files beside this one; none: Azure's own roots
-     "wifi": {"ssid": "...", "password": "..."},
+     "wifi": {"ssid": "...", "password": "...",
+              "country": "DE"},              whose radio rules hold; none: the port's default
      "model": "dtmi:com:example:TemperatureController;1",
      "connectivity": "wifi",                  how the device reports to be connected
      "log_level": "info",                     debug, info, warning, error, off
@@ -145,9 +146,10 @@ _TOP = const(
 
 
 class Wifi:
-    def __init__(self, ssid="", password=""):
+    def __init__(self, ssid="", password="", country=""):
         self.ssid = ssid
         self.password = password
+        self.country = country
 
 
 class Settings:
@@ -206,11 +208,18 @@ class Settings:
         self.log_level = _level(found.get("log_level", "info"))
         self.root_certificates = _file_names(found.get("root_certificates", []))
         wifi = expect_dict(found.get("wifi", {}), "wifi")
-        refuse_unknown(wifi, ("ssid", "password"), "wifi")
+        refuse_unknown(wifi, ("ssid", "password", "country"), "wifi")
         self.wifi = Wifi(
             checked_text(wifi.get("ssid", ""), "wifi.ssid", 32),
             checked_text(wifi.get("password", ""), "wifi.password", 64),
+            _country(wifi.get("country", "")),
         )
+
+
+def _country(value):
+    if len(checked_text(value, "wifi.country", 2)) == 1 or value.upper() != value:
+        raise ConfigurationError("wifi.country", "must be two capital letters, such as DE")
+    return value
 
 
 def _dtmi(value):
