@@ -2,7 +2,7 @@
 
 The contract is in boards/README.md. A PC's own needs come from environment variables:
 
-THERMO_DATA         folder for everything this board keeps (default build/board)
+THERMO_DATA         folder for everything this board keeps (default build/board; "/" as on boards)
 THERMO_HOUSE        folder with the pipes to a house process; without it the house is in here
 THERMO_SPEED        seconds in the rooms per real second (default 1)
 THERMO_OUTSIDE      record of the outside, see fetch_outside.py (default: 5 °C for ever)
@@ -41,7 +41,7 @@ def _make_folder(path):
     return path
 
 
-data_path = _make_folder(os.getenv("THERMO_DATA") or "build/board")
+data_path = _make_folder((os.getenv("THERMO_DATA") or "build/board").rstrip("/"))
 
 
 def _find_site(folder):
