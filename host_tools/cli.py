@@ -16,9 +16,21 @@ _interrupt = signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import typer
 
-from host_tools import demo_commands, flash_commands, hub_commands, hub_exec
+from host_tools import (
+    console_commands,
+    demo_commands,
+    flash_commands,
+    hub_commands,
+    hub_exec,
+    provision_commands,
+)
+from host_tools.backup import BackupError
 from host_tools.board_files import BoardFilesError
+from host_tools.board_link import BoardError
+from host_tools.changes import ProvisionError
 from host_tools.compile import CompileError
+from host_tools.configuration import ConfigurationProblem
+from host_tools.credentials import CredentialError, redacted
 from host_tools.demo import DemoError
 from host_tools.flash import FlashError
 from host_tools.hub.certificates import WorkspaceError
@@ -27,6 +39,8 @@ from host_tools.hub.state.errors import HubError
 from host_tools.hub.storage import StorageError
 from host_tools.image import ImageError
 from host_tools.ports import PortError
+from host_tools.repl import ReplError
+from host_tools.service import ServiceError
 from host_tools.simulation import SimulationError
 from host_tools.umqtt import UmqttError
 
@@ -34,14 +48,21 @@ signal.signal(signal.SIGINT, _interrupt)
 
 # What is told in one line: each of them says what happened and what to do
 PROBLEMS = (
+    BackupError,
+    BoardError,
     BoardFilesError,
     CompileError,
+    ConfigurationProblem,
+    CredentialError,
     DemoError,
     FlashError,
     HubError,
     ImageError,
     PortError,
+    ProvisionError,
+    ReplError,
     ServerError,
+    ServiceError,
     SimulationError,
     StorageError,
     UmqttError,
@@ -89,6 +110,11 @@ app.add_typer(hub_commands.app, name="hub")
 app.command("demo")(demo_commands.demo)
 app.command("flash")(flash_commands.flash)
 app.command("image")(flash_commands.image)
+app.command("provision")(provision_commands.provision_board)
+app.command("backup")(provision_commands.backup)
+app.command("restore")(provision_commands.restore)
+app.command("repl")(console_commands.repl)
+app.command("monitor")(console_commands.monitor)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -123,7 +149,9 @@ def _usage(error: typer.TyperException) -> str:
 
 
 def _fail(text: str, code: int = 1) -> int:
-    # What comes from others (a path, a device id) must not paint the terminal.
+    # What comes from others (a path, a device id) must not paint the terminal. A secret that was
+    # put on the command line is in the words that Typer did not understand.
+    text = redacted(text)
     line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
     print(f"thermo: {line}", file=sys.stderr)
     return code

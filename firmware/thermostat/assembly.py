@@ -200,6 +200,12 @@ def _build_session(app, device, outbox, folder, settings):
         who = identity.parse(settings.connection_string)
     except IdentityError as error:
         raise ConfigurationError("connection_string", str(error))
+    if who.key() is None:
+        raise ConfigurationError(
+            "connection_string",
+            "x509=true is understood, but this version cannot connect by certificate",
+            "use a device with a key, or a newer version",
+        )
     context = _tls_context(_roots(folder, app.board.data_path, settings.root_certificates))
     dialer = Dialer(context, app.clock, app.board.resolver, connection.dial_timeout_ms)
     return Session(

@@ -4,6 +4,12 @@ The file is one JSON object. Every member may be left out except `version`:
 
     {"version": 1,
      "connection_string": "HostName=...;DeviceId=...;SharedAccessKey=...",
+     "certificate": "device.der",             the device's own and its key, DER files beside this
+     "private_key": "device.key.der",         one; then the string is HostName=...;DeviceId=...;
+                                              x509=true
+     "provisioning": {"host": "global.azure-devices-provisioning.net", "id_scope": "0ne...",
+                      "registration_id": "...", "key": "..."},    in place of a connection string;
+                                              without "key": by certificate and private_key
      "root_certificates": ["hub-ca.der"],     DER files beside this one; none: Azure's own roots
      "wifi": {"ssid": "...", "password": "...",
               "country": "DE"},              whose radio rules hold; none: the port's default
@@ -20,8 +26,9 @@ The file is one JSON object. Every member may be left out except `version`:
      "control": {...}, "telemetry": {...}, "connection": {...}, "supervision": {...}}
 
 The members of the last four are the tables below; temperatures in °C. An unknown member is
-refused, with the nearest that there is. `connection_string` and `wifi.password` are secrets:
-they are in no message of this module, and nothing here has a repr that shows them.
+refused, with the nearest that there is. `connection_string`, `wifi.password` and
+`provisioning.key` are secrets: they are in no message of this module, and nothing here has a repr
+that shows them.
 """
 
 from micropython import const
@@ -131,6 +138,9 @@ _TOP = const(
     (
         "version",
         "connection_string",
+        "certificate",
+        "private_key",
+        "provisioning",
         "root_certificates",
         "wifi",
         "model",
@@ -158,6 +168,8 @@ class Settings:
 
     def __init__(self):
         self.connection_string = ""
+        self.certificate = self.private_key = ""
+        self.provisioning = {}
         self.root_certificates = []
         self.wifi = Wifi()
         self.connectivity = "wifi"
@@ -201,6 +213,13 @@ class Settings:
         self.connection_string = checked_text(
             found.get("connection_string", ""), "connection_string"
         )
+        self.certificate = _file_name(found, "certificate")
+        self.private_key = _file_name(found, "private_key")
+        if bool(self.certificate) != bool(self.private_key):
+            raise ConfigurationError("certificate", "and private_key belong together")
+        self.provisioning = _provisioning(found.get("provisioning", {}))
+        if self.provisioning and self.connection_string:
+            raise ConfigurationError("provisioning", "and connection_string exclude each other")
         self.connectivity = checked_text(
             found.get("connectivity", self.connectivity), "connectivity", 32
         )
@@ -241,12 +260,30 @@ def _file_names(value):
     if not isinstance(value, list) or len(value) > 4:
         raise ConfigurationError("root_certificates", "must be a list of at most 4 file names")
     for name in value:
-        checked_text(name, "root_certificates", 64)
-        if not name or "/" in name or name.startswith("."):
-            raise ConfigurationError(
-                "root_certificates", "must be names of files that lie beside the configuration"
-            )
+        _check_file_name(name, "root_certificates")
     return list(value)
+
+
+def _file_name(found, key):
+    if key in found:
+        _check_file_name(found[key], key)
+    return found.get(key, "")
+
+
+def _check_file_name(name, key):
+    checked_text(name, key, 64)
+    if not name or "/" in name or name.startswith("."):
+        raise ConfigurationError(key, "must name files that lie beside the configuration")
+
+
+def _provisioning(value):
+    known = ("host", "id_scope", "registration_id", "key")
+    refuse_unknown(expect_dict(value, "provisioning"), known, "provisioning")
+    for key in known:
+        if value and key != "key" and not value.get(key):
+            raise ConfigurationError("provisioning." + key, "is missing")
+        checked_text(value.get(key, ""), "provisioning." + key)
+    return value
 
 
 def _check_control(control):

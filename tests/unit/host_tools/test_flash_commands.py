@@ -90,13 +90,8 @@ def test_an_unknown_board_is_told_with_those_there_are(
     assert "there are ESP32_GENERIC, " in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("verb", "example"), [("flash", "thermo flash"), ("image", "thermo image")]
-)
-def test_each_page_of_help_has_an_example(
-    verb: str, example: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.parametrize("verb", ["flash", "image"])
+def test_each_page_of_help_has_an_example(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([verb, "--help"]) == 0
     told = capsys.readouterr().out
-    assert "Examples" in told
-    assert f"  {example} " in told
+    assert f"  thermo {verb} " in told[told.index("Examples") :]

@@ -177,6 +177,27 @@ def test_texts_are_checked():
         refused(name, **{name: None})
 
 
+def test_a_certificate_has_a_key_and_both_lie_beside_the_file():
+    settings = settings_of(certificate="device.der", private_key="device.key.der")
+    assert (settings.certificate, settings.private_key) == ("device.der", "device.key.der")
+    assert settings_of().certificate == ""
+    refused("certificate: and private_key belong together", certificate="device.der")
+    refused("certificate: and private_key belong together", private_key="device.key.der")
+    for name in ("", "../a", "/a", ".a", 5, None):
+        refused("certificate", certificate=name, private_key="device.key.der")
+        refused("private_key", private_key=name, certificate="device.der")
+
+
+def test_provisioning_takes_the_place_of_a_connection_string():
+    whole = {"host": "h", "id_scope": "0ne1", "registration_id": "r", "key": SECRET}
+    assert settings_of(provisioning=whole).provisioning == whole
+    for name in ("host", "id_scope", "registration_id"):
+        refused("provisioning.%s: is missing" % name, provisioning=dict(whole, **{name: ""}))
+        refused("provisioning.%s" % name, provisioning=dict(whole, **{name: 5}))
+    refused("provisioning.id_scop: unknown key", provisioning=dict(whole, id_scop="x"))
+    refused("exclude each other", provisioning=whole, connection_string="HostName=h")
+
+
 def test_secrets_are_in_no_message_and_in_no_repr():
     settings = settings_of(connection_string=SECRET, wifi={"ssid": "s", "password": SECRET})
     for thing in (settings, settings.wifi, settings.connection):
@@ -187,6 +208,9 @@ def test_secrets_are_in_no_message_and_in_no_repr():
         {"wifi": {"password": SECRET * 9}},
         {"wifi": {"password": {"a": SECRET}}},
         {"wifi": SECRET},
+        {"provisioning": {"key": SECRET}},
+        {"provisioning": {"host": "h", "id_scope": "i", "registration_id": "r", "key": [SECRET]}},
+        {"provisioning": SECRET},
         {"control": SECRET},
         {"control": {"hysteresis_c": SECRET}},
         {"model": SECRET},
