@@ -37,12 +37,15 @@ class Region:
 
 @dataclass(frozen=True)
 class Rp2:
-    """A board that takes UF2 files of one family, from a drive that names itself `drive_id`."""
+    """A board that takes UF2 files of one family.
+
+    machine: its name in MicroPython's banner, which tells a Pico W from a Pico.
+    """
 
     family: int
     chip: str
-    drive_id: str
     file_system: Region
+    machine: str
     program_bytes: int = 256
 
 
@@ -60,8 +63,10 @@ CHIPS: dict[str, Rp2 | Esp32] = {
     "ESP32_GENERIC": Esp32("ESP32"),
     "ESP32_GENERIC_S3": Esp32("ESP32-S3"),
     "ESP32_GENERIC_C3": Esp32("ESP32-C3"),
-    "RPI_PICO_W": Rp2(uf2.RP2040, "RP2040", "RPI-RP2", Region(1200 << 10, 848 << 10)),
-    "RPI_PICO2_W": Rp2(uf2.RP2350_ARM_S, "RP2350", "RP2350", Region(1536 << 10, 2560 << 10)),
+    "RPI_PICO_W": Rp2(uf2.RP2040, "RP2040", Region(1200 << 10, 848 << 10), "Raspberry Pi Pico W"),
+    "RPI_PICO2_W": Rp2(
+        uf2.RP2350_ARM_S, "RP2350", Region(1536 << 10, 2560 << 10), "Raspberry Pi Pico 2 W"
+    ),
 }
 
 _MARKER_START, _MARKER_END = 0x7188EBF2, 0xE71AA390

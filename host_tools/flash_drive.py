@@ -17,7 +17,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mpremote.transport import TransportError
+
 from host_tools import uf2
+from host_tools.board_link import BoardError, BoardLink
 from host_tools.chips import DRIVE_IDS
 from host_tools.flash import Firmware, FlashError, Job
 from host_tools.ports import Port
@@ -207,24 +210,16 @@ def _wait(is_so: Callable[[], bool], patience_s: float) -> bool:
 
 
 def enter_bootloader(port: str) -> None:
-    """Have the MicroPython on `port` restart as a BOOTSEL drive. Raises FlashError.
+    """Have the MicroPython on `port` leave its program and restart as a BOOTSEL drive.
 
-    On mpremote's transport, which stops what runs first.
+    Raises FlashError.
     """
-    # Late: it takes longer to load than most commands take to run
-    from mpremote.transport import TransportError
-    from mpremote.transport_serial import SerialTransport
-
     try:
-        transport = SerialTransport(port)
-        try:
-            transport.enter_raw_repl(soft_reset=False)
-            transport.exec_raw_no_follow("import machine\nmachine.bootloader()")
-        finally:
-            transport.serial.close()
-    except (TransportError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else "no answer"
+        with BoardLink.open(port) as link:
+            link.stop()
+            link.transport.exec_raw_no_follow("import machine\nmachine.bootloader()")
+    except (BoardError, TransportError, OSError) as error:
         raise FlashError(
-            f"the MicroPython on {port} does not answer ({reason}); hold the BOOTSEL button "
-            "while you plug the board in, and run the same command again"
+            f"{error}; or hold the BOOTSEL button while you plug the board in, and run the same "
+            "command again"
         ) from None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -20,21 +21,23 @@ from littlefs.context import UserContext
 from littlefs.errors import LittleFSError
 from littlefs.lfs import LFSConfig
 
-from host_tools import slot, uf2
-from host_tools.board_files import root_files
+from host_tools import configuration, credentials, slot, uf2
+from host_tools.board_files import ROOT_NAMES, root_files
 from host_tools.chips import BLOCK_BYTES, CHIPS, XIP_BASE, Esp32, Region, Rp2, told_file_system
 from host_tools.esp_image import FILE_SYSTEM_LABEL, EspImageError, parse_esp_image
 from host_tools.tree import source_tree
 
 # Frozen modules keep their names in the firmware, in plain text
 _FROZEN_UMQTT = slot.UMQTT_NAME.encode()
+# What MicroPython greets with at its prompt; our software needs this version or a newer one
+_VERSION = re.compile(rb"MicroPython v(\d+)\.(\d+)")
+_MACHINE = re.compile(rb"(Raspberry Pi Pico[ 2W]{0,4}) with RP2")
+_OLDEST = (1, 25)
 # Source: extmod/vfs_lfs.c and vfs_lfsx.c
 _READ_BYTES = 32
 _LOOKAHEAD_BYTES = 32
 _BLOCK_CYCLES = 100
 _DISK_VERSION = 0x00020000
-_CONFIG_NAME = "config.json"
-_CONFIG_FILES = ("certificate", "private_key")
 
 
 class ImageError(Exception):
@@ -62,7 +65,8 @@ def make_image(
     config: the thermostat's configuration, to be put in with the files that it names.
     region: where the file system lies, if neither the image nor our table say so rightly.
     root: the folder with firmware/ and boards/, if not our own.
-    Raises ImageError, BoardFilesError, CompileError, UmqttError, OSError.
+    Raises ImageError, BoardFilesError, CompileError, ConfigurationProblem, CredentialError,
+    UmqttError, OSError.
     """
     chip = CHIPS.get(board)
     if chip is None:
@@ -70,8 +74,10 @@ def make_image(
     stock = firmware.read_bytes()
     files = _data_files(config) if config else {}
     root = root or source_tree()
+    flat = _flat(stock)
+    _check_micropython(flat, chip)
     with tempfile.TemporaryDirectory() as folder:
-        frozen = _FROZEN_UMQTT in _flat(stock)
+        frozen = _FROZEN_UMQTT in flat
         built = slot.build_slot(board, Path(folder) / "a", with_umqtt=not frozen, root=root)
         files.update(_software(board, built, root))
     try:
@@ -93,22 +99,19 @@ def _software(board: str, built: slot.Slot, root: Path) -> dict[str, bytes]:
 
 
 def _data_files(config: Path) -> dict[str, bytes]:
-    """The configuration and the certificates that it names, as they lie beside it."""
-    content = config.read_bytes()
-    try:
-        settings = json.loads(content)
-    except ValueError as error:
-        raise ImageError(f"{config} is no JSON: {error}; correct it") from None
-    if not isinstance(settings, dict):
-        raise ImageError(f"{config} holds no settings; see the example of `thermo provision`")
-    files = {_CONFIG_NAME: content}
-    for part in (settings, settings.get("provisioning")):
-        for key in _CONFIG_FILES:
-            name = part.get(key) if isinstance(part, dict) else None
-            if isinstance(name, str):
-                if Path(name).name != name or name in ("", ".", ".."):
-                    raise ImageError(f"{config}: {key} has to be a file beside it, not {name!r}")
-                files[name] = (config.parent / name).read_bytes()
+    """The configuration, judged as the board will judge it, and the files that it names."""
+    name = configuration.FILE
+    content = configuration.newest(name, {name: credentials.read_file(config)})
+    if content is None:
+        raise ImageError(f"{config} is no configuration; see the example of `thermo provision`")
+    configuration.check(content)
+    files = {name: configuration.encoded(content)}
+    for named in configuration.referenced_files(content):
+        if Path(named).name != named or named in (name, *ROOT_NAMES):
+            raise ImageError(f"{config} names the file {named!r}; it has to lie beside it")
+        path = config.parent / named
+        is_secret = named == content.get("private_key")
+        files[named] = credentials.read_file(path) if is_secret else path.read_bytes()
     return files
 
 
@@ -199,6 +202,19 @@ def _flat(stock: bytes) -> bytes:
     return b"".join(pages[address] for address in sorted(pages))
 
 
+def _check_micropython(flat: bytes, chip: Rp2 | Esp32) -> None:
+    """Is it, as far as its greeting says, new enough, and for this board and not its sister?"""
+    version = _VERSION.search(flat)
+    if version and (int(version[1]), int(version[2])) < _OLDEST:
+        raise ImageError(
+            f"the firmware is {version[0].decode()}, and our software needs v1.25 or newer; "
+            "download the newest stable one"
+        )
+    machine = _MACHINE.search(flat)
+    if isinstance(chip, Rp2) and machine and machine[1].decode() != chip.machine:
+        raise ImageError(_wrong_chip(machine[1].decode(), chip.machine))
+
+
 def _check_region(region: Region) -> Region:
     # LittleFS needs two blocks for its own, and one each for folders and files
     if region.offset % BLOCK_BYTES or region.size % BLOCK_BYTES or region.size < 16 * BLOCK_BYTES:
@@ -267,7 +283,7 @@ def _join_bin(
 
 
 def _wrong_chip(found: str, wanted: str) -> str:
-    return f"the firmware is for {found}, the board has {wanted}; take the board's own firmware"
+    return f"the firmware is for {found}, not for {wanted}; take the board's own firmware"
 
 
 def _overlap(region: Region) -> str:

@@ -53,7 +53,8 @@ def test_an_image_with_secrets_is_for_its_owner_alone(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = tmp_path / "config.json"
-    config.write_text(f'{{"wifi_password": "{SECRET}"}}')
+    config.touch(0o600)
+    config.write_text(f'{{"version": 1, "wifi": {{"ssid": "s", "password": "{SECRET}"}}}}')
     output = tmp_path / "all.uf2"
     output.write_bytes(b"an older one")
     output.chmod(0o644)

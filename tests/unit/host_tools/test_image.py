@@ -12,6 +12,8 @@ from doubles.stock_images import ESP32, ESP32_S3, RP2_SIZE, esp_stock, filling, 
 
 from host_tools import uf2
 from host_tools.chips import BLOCK_BYTES, XIP_BASE, Region
+from host_tools.configuration import ConfigurationProblem
+from host_tools.credentials import CredentialError
 from host_tools.image import (
     ImageError,
     build_file_system,
@@ -20,6 +22,7 @@ from host_tools.image import (
     read_file_system,
 )
 
+GREETING = b"MicroPython v1.28.0 on 2026-04-06\0; Raspberry Pi Pico W with RP2040\r\n\0"
 PICO_W = Region(1200 << 10, 848 << 10)
 PICO2_W = Region(1536 << 10, 2560 << 10)
 
@@ -83,7 +86,7 @@ def crc_of(line: bytes) -> bool:
 @pytest.mark.parametrize(
     ("board", "stock", "region"),
     [
-        ("RPI_PICO_W", rp2_stock(), PICO_W),
+        ("RPI_PICO_W", rp2_stock(frozen=GREETING), PICO_W),
         ("RPI_PICO2_W", rp2_stock(uf2.RP2350_ARM_S), PICO2_W),
         ("RPI_PICO_W", rp2_stock(told=Region(1 << 20, 1 << 20)), Region(1 << 20, 1 << 20)),
     ],
@@ -166,41 +169,69 @@ def test_the_same_input_makes_the_same_image(tmp_path: Path, root: Path) -> None
     assert make_image("RPI_PICO_W", stock, root=root) == first
 
 
+X509 = {
+    "version": 1,
+    "connection_string": "HostName=h;DeviceId=d;x509=true",
+    "certificate": "device.der",
+    "private_key": "device.key.der",
+}
+
+
+def private(path: Path, content: str) -> Path:
+    path.touch(0o600)
+    path.write_text(content)
+    return path
+
+
 def test_the_configuration_comes_with_the_files_that_it_names(tmp_path: Path, root: Path) -> None:
-    config = tmp_path / "config.json"
-    config.write_text(
-        json.dumps(
-            {
-                "certificate": "device.der",
-                "private_key": "device.key.der",
-                "provisioning": {"certificate": "enrol.der"},
-            }
-        )
-    )
-    for name in ("device.der", "device.key.der", "enrol.der"):
-        (tmp_path / name).write_text(name)
+    config = private(tmp_path / "config.json", json.dumps(X509, indent=4))
+    (tmp_path / "device.der").write_text("certificate")
+    private(tmp_path / "device.key.der", "key")
     joined = make_image("RPI_PICO_W", saved(tmp_path, rp2_stock()), config, root=root)
     files = read_file_system(flashed(joined.content, PICO_W), 256)
-    assert files["config.json"] == config.read_bytes()
-    assert files["device.der"] == b"device.der"
-    assert files["device.key.der"] == b"device.key.der"
-    assert files["enrol.der"] == b"enrol.der"
+    assert json.loads(files["config.json"]) == X509
+    assert files["device.der"] == b"certificate"
+    assert files["device.key.der"] == b"key"
 
 
-@pytest.mark.parametrize("content", ["[]", "{", '{"private_key": "../../secret.der"}'])
-def test_a_configuration_that_is_none_is_refused(content: str, tmp_path: Path, root: Path) -> None:
-    config = tmp_path / "config.json"
-    config.write_text(content)
-    with pytest.raises(ImageError, match=r"config\.json"):
+@pytest.mark.parametrize(
+    ("content", "error", "told"),
+    [
+        ("[]", ConfigurationProblem, "config"),
+        ("{", ConfigurationProblem, "config"),
+        (json.dumps({"version": 1, "zonen": []}), ConfigurationProblem, "zonen"),
+        (json.dumps({**X509, "private_key": "../key.der"}), ConfigurationProblem, "key"),
+        (json.dumps({**X509, "certificate": "main.py"}), ImageError, "main"),
+    ],
+)
+def test_a_configuration_that_a_board_would_refuse_is_refused(
+    content: str, error: type[Exception], told: str, tmp_path: Path, root: Path
+) -> None:
+    config = private(tmp_path / "config.json", content)
+    with pytest.raises(error, match=told):
         make_image("RPI_PICO_W", saved(tmp_path, rp2_stock()), config, root=root)
+
+
+def test_secrets_that_others_may_read_are_refused(tmp_path: Path, root: Path) -> None:
+    config = private(tmp_path / "config.json", json.dumps(X509))
+    stock = saved(tmp_path, rp2_stock())
+    (tmp_path / "device.der").write_text("certificate")
+    (tmp_path / "device.key.der").write_text("key")
+    with pytest.raises(CredentialError, match=r"device\.key\.der"):
+        make_image("RPI_PICO_W", stock, config, root=root)
+    config.chmod(0o644)
+    with pytest.raises(CredentialError, match=r"config\.json"):
+        make_image("RPI_PICO_W", stock, config, root=root)
 
 
 @pytest.mark.parametrize(
     ("board", "stock", "told"),
     [
-        ("RPI_PICO_W", rp2_stock(uf2.RP2350_ARM_S), "is for RP2350, the board has RP2040"),
-        ("RPI_PICO2_W", rp2_stock(), "is for RP2040, the board has RP2350"),
-        ("ESP32_GENERIC", esp_stock(ESP32_S3), "is for ESP32-S3, the board has ESP32"),
+        ("RPI_PICO_W", rp2_stock(uf2.RP2350_ARM_S), "is for RP2350, not for RP2040"),
+        ("RPI_PICO_W", rp2_stock(frozen=b"; Raspberry Pi Pico with RP2040"), "not for Raspb.* W"),
+        ("RPI_PICO_W", rp2_stock(frozen=b"MicroPython v1.24.1 on 2024"), "is MicroPython v1.24"),
+        ("RPI_PICO2_W", rp2_stock(), "is for RP2040, not for RP2350"),
+        ("ESP32_GENERIC", esp_stock(ESP32_S3), "is for ESP32-S3, not for ESP32"),
         ("ESP32_GENERIC", rp2_stock(), "no ESP32 firmware"),
         ("RPI_PICO_W", esp_stock(), "no UF2"),
         ("RPI_PICO_W", rp2_stock()[:-512], "not complete"),
