@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from host_tools import flash_drive
 from host_tools.chips import CHIPS, Region, Rp2
@@ -144,19 +144,21 @@ def _flash_rp2(
 @contextmanager
 def _job(console: Console) -> Iterator[Job]:
     """A job that is shown as it goes on: a bar on a terminal, a line for each step elsewhere."""
-    columns = (TextColumn("{task.description}", markup=False), BarColumn())
-    bar = Progress(
-        *columns, DownloadColumn(), TimeRemainingColumn(), console=console, transient=True
-    )
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, console=console, transient=True)
     task = bar.add_task("", total=None)
     last = ""
 
     def show(what: str, done: int, total: int) -> None:
         nonlocal last
-        if what != last and not console.is_terminal:
-            console.print(f"{what} …", markup=False, soft_wrap=True)
+        if what != last:
+            bar.reset(task, total=None, description=what)
+            if not console.is_terminal:
+                console.print(f"{what} …", markup=False, soft_wrap=True)
         last = what
-        bar.update(task, description=what, completed=done, total=total or None)
+        if total:
+            text = f"{what}, {100 * done // total} %"
+            bar.update(task, description=text, completed=done, total=total)
 
     job = Job(show)
     if not console.is_terminal:
