@@ -130,6 +130,12 @@ class BoardLink:
         with contextlib.suppress(OSError):  # it was pulled
             self._transport.close()
 
+    def reopen(self, wait_s: float) -> None:
+        """Again, after the board went away with its port. Raises as `open` does."""
+        self.close()
+        self._transport = type(self).open(self.port, wait_s)._transport
+        self._rest = b""
+
     @property
     def transport(self) -> SerialTransport:
         """mpremote's own, for its mount."""

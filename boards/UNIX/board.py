@@ -9,6 +9,8 @@ THERMO_OUTSIDE      record of the outside, see fetch_outside.py (default: 5 °C 
 THERMO_OUTSIDE_ROW  hour of the record at which the replay begins (default 336: 15 January)
 THERMO_RESET_CAUSE  set by the launcher: power_on, software or watchdog
 THERMO_TICKS_PERIOD ms after which ticks wrap, a power of two (default: never; boards: 2^30)
+THERMO_CONSOLE      set: the operator's keys come from stdin, a terminal in raw mode
+THERMO_WATCHDOG_ARMED  ms: a soft reset began this process, and left the watchdog armed
 
 What is on the buses and pins is in simulated/site.py. The button is pressed as long as a file
 named `button` lies in the data folder.
@@ -19,7 +21,7 @@ import os
 import socket
 import sys
 
-from simulated.watchdog import LIMIT_MS, Watchdog
+from simulated.watchdog import LIMIT_MS, Watchdog, hold
 from system.interpreter import free_memory, heap_in_use, random_below  # noqa: F401 - contract
 
 NAME = "UNIX"
@@ -40,6 +42,9 @@ def _make_folder(path):
             pass  # it is there; and if it is not, opening the first file in it says why
     return path
 
+
+if os.getenv("THERMO_WATCHDOG_ARMED"):
+    Watchdog(int(os.getenv("THERMO_WATCHDOG_ARMED")))
 
 data_path = _make_folder((os.getenv("THERMO_DATA") or "build/board").rstrip("/"))
 
@@ -110,8 +115,18 @@ def clock():
 
 
 def watchdog(timeout_ms):
-    """Armed at once; see simulated/watchdog.py for what biting means on a PC."""
+    """Armed at once, and no longer held; see simulated/watchdog.py for its bite on a PC."""
     return Watchdog(timeout_ms)
+
+
+def hold_watchdog(ms):
+    """Keep an armed watchdog fed for at most `ms`, while nothing else does."""
+    hold(ms)
+
+
+def console():
+    """The stream of the operator's keys, or None."""
+    return sys.stdin if os.getenv("THERMO_CONSOLE") else None
 
 
 def unique_id():

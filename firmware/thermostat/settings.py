@@ -132,6 +132,8 @@ SUPERVISION = (
     # Without a sign for so long, a task hangs: the watchdog is no longer fed
     ("control_limit_ms", 6000, 1000, 30000),
     ("network_limit_ms", 60000, 5000, 600000),
+    # With all tasks at work for so long the software is good, and the start was no bad one
+    ("up_after_s", 10, 1, 600),
 )
 
 _TOP = const(
