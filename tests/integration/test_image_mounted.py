@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from doubles.stock_images import ESP32_C3, ESP32_S3, esp_stock, rp2_stock
 from fake_esp_loader import FakeEspLoader, hasten
+from pseudo_board import PseudoBoard
 
 from host_tools import cli, uf2
-from host_tools.chips import CHIPS, XIP_BASE
+from host_tools.chips import CHIPS, XIP_BASE, Region, Rp2
 from host_tools.flash import load_firmware
 from host_tools.image import make_image
 from host_tools.simulated_device import interpreter
@@ -86,3 +87,20 @@ def test_an_image_that_esptool_wrote_is_mounted(
     software = load_firmware(image).software
     assert software is not None
     check(region, 32, 512, software)
+
+
+def test_a_board_starts_from_an_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No further step: boot.py finds the slot, and the thermostat comes up."""
+    unix = Rp2(uf2.RP2040, "RP2040", Region(1200 << 10, 848 << 10), "Raspberry Pi Pico W")
+    monkeypatch.setitem(CHIPS, "UNIX", unix)
+    firmware = tmp_path / "stock"
+    firmware.write_bytes(rp2_stock())
+    joined = make_image("UNIX", firmware)
+    region = flash_of(joined.content, 0)[joined.region.offset : joined.region.end]
+    board = PseudoBoard(tmp_path / "board")
+    board.flash_image(region)
+    with board:
+        board.wait_for("up a", timeout_s=60)
+    files = board.files()
+    assert files["/slot"] == f"a good {zlib.crc32(b'a good'):08x}\n".encode()
+    assert b"Traceback" not in board.transcript
