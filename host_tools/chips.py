@@ -18,9 +18,9 @@ from dataclasses import dataclass
 
 from host_tools import uf2
 
-# Where the flash lies in the address space of RP2 chips
+# Where the flash lies in the address space of RP2 chips, and how much of it there can be
 XIP_BASE = 0x10000000
-BLOCK_BYTES = 4096
+_LARGEST_FLASH = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -82,12 +82,12 @@ _ENTRIES_LIMIT = 1024
 def told_file_system(pages: Mapping[int, bytes]) -> Region | None:
     """Where an RP2 image says, in its binary info, that MicroPython's file system lies."""
     for pointer in _entries(pages):
-        if pointer < XIP_BASE:
-            continue
         entry = uf2.read_memory(pages, pointer, _BLOCK_DEVICE.size)
         kind, tag, _, address, size = _BLOCK_DEVICE.unpack(entry)
-        if (kind, tag) == (_BLOCK_DEVICE_TYPE, _MICROPYTHON_TAG) and address >= XIP_BASE:
-            return Region(address - XIP_BASE, size)
+        region = Region(address - XIP_BASE, size)
+        is_in_flash = region.offset >= 0 and region.end <= _LARGEST_FLASH
+        if (kind, tag) == (_BLOCK_DEVICE_TYPE, _MICROPYTHON_TAG) and is_in_flash:
+            return region
     return None
 
 

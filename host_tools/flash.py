@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from host_tools import uf2
+from host_tools import file_system, uf2
 from host_tools.chips import CHIPS, XIP_BASE, Esp32, Region, Rp2, told_file_system
 from host_tools.esp_image import (
     FILE_SYSTEM_LABEL,
@@ -23,7 +23,8 @@ from host_tools.esp_image import (
     is_esp_image,
     parse_esp_image,
 )
-from host_tools.image import ImageError, check_software, read_file_system
+from host_tools.file_system import FileSystemError
+from host_tools.image import ImageError, check_software
 from host_tools.tree import cache_folder
 
 _DOWNLOAD_S = 300
@@ -93,7 +94,7 @@ def load_firmware(path: Path, board: str | None = None) -> Firmware:
         raise FlashError(f"{path}: {error.strerror}; name an image file") from None
     try:
         firmware = _parse(path, content)
-    except (uf2.Uf2Error, EspImageError, ImageError) as error:
+    except (uf2.Uf2Error, EspImageError, FileSystemError, ImageError) as error:
         raise FlashError(f"{path}: {error}; download or make it again") from None
     if board is not None:
         _check_board(firmware, board)
@@ -119,7 +120,7 @@ def _software_of_uf2(image: uf2.Uf2) -> str | None:
     for region in places:
         if region and XIP_BASE + region.offset in image.pages:
             content = uf2.read_memory(image.pages, XIP_BASE + region.offset, region.size)
-            return check_software(read_file_system(content, Rp2.program_bytes))
+            return check_software(file_system.read(content, Rp2.program_bytes))
     return None
 
 
@@ -129,7 +130,7 @@ def _software_of_bin(image: EspImage, content: bytes) -> str | None:
         return None
     region = Region(found.address - image.start, found.size)
     system = content[region.offset : region.end].ljust(region.size, b"\xff")
-    return check_software(read_file_system(system, Esp32.program_bytes))
+    return check_software(file_system.read(system, Esp32.program_bytes))
 
 
 def _check_board(firmware: Firmware, board: str) -> None:

@@ -14,9 +14,8 @@ from pathlib import Path
 import pytest
 from doubles.stock_images import esp_stock, rp2_stock
 
-from host_tools import cli, flash_commands, flash_drive, uf2
+from host_tools import cli, file_system, flash_commands, flash_drive, uf2
 from host_tools.chips import XIP_BASE
-from host_tools.image import build_file_system
 from host_tools.ports import RASPBERRY_PI, Port
 from host_tools.slot import Slot, list_text
 
@@ -379,7 +378,7 @@ def image_of_ours(listed: bytes, held: bytes) -> bytes:
     stock = uf2.parse_uf2(STOCK)
     slot = Slot(Path(), "1a2b", {"board.mpy": hashlib.sha256(listed).hexdigest()})
     files = {"a/files.json": list_text(slot), "a/board.mpy": held}
-    for number, block in build_file_system(files, 848 << 10, 256).items():
+    for number, block in file_system.build(files, 848 << 10, 256).items():
         stock.pages.update(uf2.pages_of(XIP_BASE + (1200 << 10) + number * 4096, block))
     return uf2.build_uf2(stock)
 
