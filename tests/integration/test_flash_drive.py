@@ -334,6 +334,7 @@ def test_without_an_image_mpflash_fetches_one(
 ) -> None:
     (mpflash / "RPI_PICO_W-v1.28.0.uf2").write_bytes(STOCK)
     (mpflash / "RPI_PICO_W-v1.28.0.txt").write_text("notes")
+    (mpflash / "RPI_PICO_W-VARIANT-v1.28.0.uf2").write_bytes(STOCK[:-512])
     drive.start()
     assert flash("--board", "RPI_PICO_W", wait_s=10) == 0
     assert drive.taken == STOCK
