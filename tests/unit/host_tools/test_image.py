@@ -10,11 +10,13 @@ import pytest
 from doubles.stock_images import ESP32, ESP32_S3, RP2_SIZE, esp_stock, filling, rp2_stock
 
 from host_tools import file_system, uf2
-from host_tools.chips import XIP_BASE, Region
+from host_tools.board_files import boards
+from host_tools.chips import CHIPS, XIP_BASE, Region
 from host_tools.configuration import ConfigurationProblem
 from host_tools.credentials import CredentialError
 from host_tools.file_system import BLOCK_BYTES
 from host_tools.image import ImageError, check_software, make_image
+from host_tools.tree import source_tree
 
 GREETING = b"MicroPython v1.28.0 on 2026-04-06\0; Raspberry Pi Pico W with RP2040\r\n\0"
 PICO_W = Region(1200 << 10, 848 << 10)
@@ -273,3 +275,7 @@ def test_damaged_software_is_found(tmp_path: Path, root: Path) -> None:
             check_software({**files, **changed})
     with pytest.raises(ImageError, match="none of our software"):
         check_software({})
+
+
+def test_every_board_has_its_chip() -> None:
+    assert set(CHIPS) == set(boards(source_tree())) - {"UNIX"}
