@@ -25,7 +25,7 @@ import re
 import stat
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -295,8 +295,18 @@ class BoardLink:
 
     def hash(self, path: str) -> str:
         """SHA-256 in hex, of what lies on the flash. Raises BoardCodeError, BoardLostError."""
-        self._on_file(path, HASHING)
-        return str(self.evaluate(f"_thermo_hash({path!r})", _FILE_TIME_S))
+        return self.hashes([path])[path]
+
+    def hashes(self, paths: Sequence[str]) -> dict[str, str]:
+        """The same of many. Raises BoardCodeError, BoardLostError."""
+        output, trouble = self._execute(
+            f"{HASHING}for _thermo_name in {list(paths)!r}: print(_thermo_hash(_thermo_name))",
+            _FILE_TIME_S,
+        )
+        digests = output.split()
+        if trouble:
+            raise _file_error(trouble, paths[len(digests)] if len(digests) < len(paths) else "")
+        return dict(zip(paths, digests, strict=True))
 
     def _on_file(self, path: str, code: str) -> None:
         """Of what goes wrong only the kind is told: the code may be full of content."""

@@ -19,6 +19,8 @@ import typer
 from host_tools import (
     console_commands,
     demo_commands,
+    deploy_commands,
+    doctor_commands,
     flash_commands,
     hub_commands,
     hub_exec,
@@ -81,10 +83,13 @@ _MANUAL = """The thermostat's tools: a local Azure IoT Hub, and what belongs to 
   thermo hub exec --thermostat t1 -- python your_azure_script.py
   thermo demo                        (hub, thermostat and a tour, live)
 
-[bold]For boards[/bold]
+[bold]A board[/bold]
 
-  thermo image --board RPI_PICO_W --firmware STOCK.uf2 -o thermostat.uf2
-  thermo flash thermostat.uf2        (to the board that is plugged in)
+  thermo image --board RPI_PICO_W --firmware STOCK.uf2 -o all.uf2
+  thermo flash all.uf2               (MicroPython and our software, or stock alone)
+  thermo deploy                      (our software onto a board with MicroPython)
+  thermo provision                   (its Wi-Fi, and who it is)
+  thermo monitor                     (what it says; also: thermo repl, thermo doctor)
 
 [bold]Files[/bold]
 
@@ -110,11 +115,14 @@ app.add_typer(hub_commands.app, name="hub")
 app.command("demo")(demo_commands.demo)
 app.command("flash")(flash_commands.flash)
 app.command("image")(flash_commands.image)
+app.command("deploy")(deploy_commands.deploy_command)
+app.command("dev")(deploy_commands.dev_command)
 app.command("provision")(provision_commands.provision_board)
 app.command("backup")(provision_commands.backup)
 app.command("restore")(provision_commands.restore)
 app.command("repl")(console_commands.repl)
 app.command("monitor")(console_commands.monitor)
+app.command("doctor")(doctor_commands.doctor)
 
 
 def main(arguments: list[str] | None = None) -> int:

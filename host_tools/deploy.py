@@ -252,18 +252,16 @@ class _Filling:
     def _complete(self) -> None:
         """What the flash gives back is what was meant; only then is it a slot."""
         self._watcher.step("verifying")
-        self._expect(
-            {f"{self._target}/{name}": file.sha256 for name, file in self._package.files.items()},
-            without=f"{self._target}/{LIST_NAME}",
-        )
+        names = [name for name in self._package.files if name != LIST_NAME]
+        self._expect({f"{self._target}/{n}": self._package.files[n].sha256 for n in names})
         path = f"{self._target}/{LIST_NAME}"
         self._link.write(path + ".new", (self._package.slot.folder / LIST_NAME).read_bytes())
         self._expect({path + ".new": self._package.files[LIST_NAME].sha256})
         self._link.rename(path + ".new", path)
 
-    def _expect(self, wanted: dict[str, str], without: str = "") -> None:
-        for path, digest in wanted.items():
-            if path != without and self._link.hash(path) != digest:
+    def _expect(self, wanted: dict[str, str]) -> None:
+        for path, digest in self._link.hashes(list(wanted)).items():
+            if digest != wanted[path]:
                 raise DeployError(
                     f"{path} on the board is not what was sent, so nothing was switched; try "
                     f"again, and if it stays so, its flash may be worn out"

@@ -17,11 +17,11 @@ from mpremote.repl import do_repl_main_loop
 from host_tools.board_link import BoardLink, BoardLostError
 
 _CTRL_C = b"\x03"
-_LIVE = """\
+_LIVE = b"""\
 The thermostat runs on. `app` and `board` are there, and `await` works; Enter shows the prompt.
 Ctrl-] leaves.
 """
-_STOPPED = """\
+_STOPPED = b"""\
 The thermostat is stopped, its relays are off. This is MicroPython's own prompt; Ctrl-] leaves.
 """
 _EXPLAINED = (
@@ -44,14 +44,12 @@ def check_terminal() -> None:
 
 def attach(link: BoardLink) -> None:
     """Beside the running thermostat. Raises BoardLostError when the board goes away."""
-    sys.stdout.write(_LIVE)
-    _converse(link, _Guarded(Console()))
+    _converse(link, _Guarded(Console()), _LIVE)
 
 
 def attach_stopped(link: BoardLink) -> None:
     """At the prompt of a board that is stopped. Raises BoardLostError."""
-    sys.stdout.write(_STOPPED)
-    _converse(link, Console())
+    _converse(link, Console(), _STOPPED)
 
 
 class _Guarded:
@@ -70,10 +68,11 @@ class _Guarded:
         return None
 
 
-def _converse(link: BoardLink, console: Any) -> None:
-    sys.stdout.flush()
+def _converse(link: BoardLink, console: Any, greeting: bytes) -> None:
     console.enter()
     try:
+        # Now that no key is echoed but by the board
+        console.write(greeting.replace(b"\n", b"\r\n"))
         is_gone = do_repl_main_loop(
             SimpleNamespace(transport=link.transport),
             console,

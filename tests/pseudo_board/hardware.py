@@ -295,6 +295,8 @@ class PseudoBoard:
             with contextlib.suppress(OSError):  # nothing there, or nobody
                 chunk = os.read(self._master, size)
         self.host_bytes += len(chunk)
+        self._is_mounted = self._is_mounted or _MOUNT in self._host_tail + chunk
+        self._host_tail = chunk[-len(_MOUNT) :]
         if self._process:
             self._to_board += chunk
         if self._fault_at is not None and self.host_bytes >= self._fault_at:
@@ -446,7 +448,6 @@ class PseudoBoard:
     def _say(self, chunk: bytes) -> None:
         """Pass on what the interpreter says, with a board's line ends; after a soft reset in the
         raw REPL ask for it again, and keep the banner of the other prompt to ourselves."""
-        self._is_mounted = self._is_mounted or _MOUNT in chunk
         if not self._is_mounted:
             chunk = self._with_line_ends(chunk)
         if self._goes_raw:
@@ -533,6 +534,7 @@ class PseudoBoard:
         self._is_raw = False
         self._goes_raw = False
         self._is_mounted = False
+        self._host_tail = b""
         self._armed_ms = 0
         self._drain_until_s = 0.0
         self._has_returned = False

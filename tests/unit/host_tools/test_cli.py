@@ -1,6 +1,7 @@
 """The command line: help that helps, and mistakes told in one line with what to do."""
 
 import pytest
+import typer
 
 from host_tools import cli
 
@@ -21,9 +22,30 @@ def test_help_reads_like_a_manual(capsys, arguments):
     assert not err
 
 
+def verbs(group, path=()):
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from verbs(command, (*path, name))
+        else:
+            yield (*path, name)
+
+
+@pytest.mark.parametrize("verb", [*verbs(typer.main.get_command(cli.app))], ids=" ".join)
+def test_each_verb_has_an_example_in_its_help(capsys, verb):
+    code, out, err = run(capsys, *verb, "--help")
+    assert (code, err) == (0, "")
+    assert "Example" in out
+    # One line at least that begins as what people type
+    assert [
+        line for line in out.splitlines() if line.strip().startswith(f"thermo {' '.join(verb)}")
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "line"),
     [
+        (["provide"], 2, "thermo: no such command 'provide'; did you mean 'provision'?"),
+        (["repl", "--stp"], 2, "thermo: no such option: --stp"),
         (["hbu"], 2, "thermo: no such command 'hbu'; did you mean 'hub'?"),
         (["hub", "stat"], 2, "thermo: no such command 'stat'; did you mean 'start'?"),
         (["hub", "zzz"], 2, "thermo: no such command 'zzz'; see thermo hub --help"),
