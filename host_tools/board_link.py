@@ -180,7 +180,7 @@ class BoardLink:
     def reset(self) -> None:
         """Reset the chip, from the raw prompt; then it boots. Raises BoardLostError."""
         with self._told():
-            self._transport.exec_raw_no_follow("import machine\nmachine.reset()")
+            self._transport.exec_raw_no_follow(_RESET)
         self._transport.in_raw_repl = False
 
     def restart(self) -> None:
@@ -335,6 +335,9 @@ import sys
 _thermo_hold=getattr(sys.modules.get('board'),'hold_watchdog',None)
 if _thermo_hold: _thermo_hold({_HOLD_MS})
 """
+
+# Late enough for mpremote to hear that the code has arrived: some ports vanish with the reset
+_RESET = "import machine, time\ntime.sleep_ms(100)\nmachine.reset()"
 
 # Of a whole file, in 512 bytes of memory
 HASHING = """\

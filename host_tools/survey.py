@@ -164,6 +164,7 @@ def _thermo_has_umqtt():
         for name in ('umqtt', 'umqtt.simple'):
             sys.modules.pop(name, None)
         sys.modules.update(kept)
+# LittleFS may count blocks twice; of a full flash there are then fewer than none left
 def _thermo_facts():
     about, disk = sys.implementation, os.statvfs('/')
     print(repr({
@@ -176,7 +177,7 @@ def _thermo_facts():
         'marker': _thermo_read('/slot'),
         'boots': _thermo_read('/boots'),
         'block_bytes': disk[0],
-        'free_bytes': disk[0] * disk[3],
+        'free_bytes': disk[0] * disk[3] if disk[3] <= disk[2] else 0,
     }))
 _thermo_facts()
 for _thermo_name in ('boot.py', 'main.py', 'config.json'):

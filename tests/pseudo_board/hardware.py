@@ -208,6 +208,11 @@ class PseudoBoard:
         self._must_be_off()
         flash.write(self.flash, name, content)
 
+    def remove(self, name: str) -> None:
+        """The reverse."""
+        self._must_be_off()
+        flash.remove(self.flash, name)
+
     def flash_image(self, image: bytes) -> None:
         """Replace all of the flash of a board that is off."""
         self._must_be_off()
