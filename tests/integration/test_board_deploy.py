@@ -106,10 +106,11 @@ def test_a_bare_board(tmp_path):
 
 def test_the_second_deploy_sends_nothing_and_writes_nothing(bench):
     before = bench.board.files()
+    start = len(bench.board.transcript)
     outcome = bench.deploy(1)
     assert outcome.plan.is_done
     assert outcome.plan.sent_bytes == 0
-    bench.running(1)
+    bench.board.wait_for("up a", start=start)
     # Each start is counted, and no start any more once the app is up
     assert bench.board.files() == before
     bench.restarted(1)
@@ -173,11 +174,10 @@ def test_software_that_does_not_come_up_is_left_again(bench):
 
 def test_a_slot_on_trial_is_the_one_that_is_filled(bench):
     """The proven slot stays, however often a deploy ends before the new one came up."""
+    make_tree(bench.folder / "2", 2, up="pass")
     assert bench.deploy(2, up_timeout_s=0).plan.target == "b"
     bench.board.wait_for(running(2))
-    bench.board.power_off()
-    bench.board.write("/slot", marker("b", "trial"))
-    bench.board.power_on()
+    make_tree(bench.folder / "2", 2)
     (bench.folder / "2/firmware/models/last.json").write_text("2 mended")
     outcome = bench.deploy(2)
     assert (outcome.plan.good, outcome.plan.target) == ("a", "b")
@@ -186,8 +186,13 @@ def test_a_slot_on_trial_is_the_one_that_is_filled(bench):
 
 def test_bad_starts_before_do_not_count_against_the_new_software(bench):
     bench.board.power_off()
-    bench.board.write("/boots", b"4")
+    start = len(bench.board.transcript)
+    main = (bench.folder / "1/firmware/main.py").read_text()
+    bench.board.write("/main.py", main.replace("\ncame_up()\n", "\n").encode())
+    bench.board.write("/boots", b"3")
     bench.board.power_on()
+    bench.running(1, start)
+    assert bench.board.files()["/boots"] == b"4"
     assert bench.deploy(2).is_up
 
 
