@@ -212,11 +212,15 @@ def test_a_board_provisioned_with_the_local_hub_connects_over_tls_and_answers(tm
                 assert done.returncode == 0, done.stderr
                 connections = server.hub.connections
                 await until(lambda: connections.count() == 1, 60, lambda: lines_of(board)[-3000:])
-                report = "thermostat1*getMaxMinReport"
-                answer = await server.hub.methods.invoke(
-                    "stove", report, "2020-01-01T00:00:00Z", 30, 30
-                )
-                assert answer[0] == 200
+                parts = (0, 1)
+                telemetry = server.hub.telemetry
+                # A report can be asked for once a temperature is known
+                await until(lambda: any(telemetry.last_sequence_number(n) >= 0 for n in parts), 30)
+                since = "2020-01-01T00:00:00Z"
+                command = "thermostat1*getMaxMinReport"
+                status, report = await server.hub.methods.invoke("stove", command, since, 30, 30)
+                assert status == 200, (report, lines_of(board)[-1500:])
+                assert report["minTemp"] <= report["maxTemp"]
                 key = server.hub.registry.key_texts("stove")[0]
                 again = await asyncio.to_thread(
                     run,
