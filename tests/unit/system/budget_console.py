@@ -28,7 +28,7 @@ async def live(stream):
     without = await heap_of_waiting()
     attach(stream, {})
     used = await heap_of_waiting()
-    stream.write(b"x")
+    stream.write(b"\r")
     await asyncio.sleep_ms(50)
     assert not is_readable(stream), "nobody has waited for a key"
     return without, used
