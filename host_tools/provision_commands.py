@@ -12,6 +12,7 @@ from rich.console import Console
 
 from host_tools import backup as backups
 from host_tools import changes, credentials, provision, service
+from host_tools.board_link import find_port
 from host_tools.board_session import BoardFlash, stopped_board
 from host_tools.changes import Change, ProvisionError
 from host_tools.configuration import ConfigurationProblem, Content
@@ -118,6 +119,7 @@ def provision_board(
     """
     for value, option in ((hub, "--hub"), (device_id, "--device-id"), (host_name, "--host-name")):
         credentials.refuse_in_arguments(value or "", option)
+    find_port(port)  # before anybody types for a board that is not there
     if source == hub == "-":
         raise ProvisionError("standard input is read once; use a file for --from or for --hub")
     change = Change()

@@ -103,6 +103,27 @@ def test_asking_at_a_terminal_shows_no_secret(tmp_path):
     assert key not in lines_of(board)
 
 
+def test_asked_for_the_key_of_a_group_it_gives_the_board_a_key_of_its_own(tmp_path):
+    group = fresh_key()
+    command = ["provision", "--id-scope", "0ne", "--registration-id", "stove", "--port"]
+    with PseudoBoard(tmp_path / "board", has_house=False) as board:
+        with Terminal(thermo(*command, board.port), tmp_path) as person:
+            person.wait_for("enrollment group")
+            person.wait_for("(not shown): ")
+            person.type(group + "\n")
+            assert person.end() == 0
+            assert group not in person.shown
+        content, _ = stored(board)
+        assert group not in lines_of(board)
+    assert content["provisioning"] == {
+        "host": "global.azure-devices-provisioning.net",
+        "id_scope": "0ne",
+        "registration_id": "stove",
+        "key": device_key(Secret(group), "stove").reveal(),
+    }
+    assert group.encode() not in (tmp_path / "board" / "flash").read_bytes()
+
+
 def test_mistakes_leave_the_board_alone(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("IOTHUB_CONNECTION_STRING", "")
     key = fresh_key()
