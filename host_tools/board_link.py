@@ -336,8 +336,14 @@ _thermo_hold=getattr(sys.modules.get('board'),'hold_watchdog',None)
 if _thermo_hold: _thermo_hold({_HOLD_MS})
 """
 
-# Late enough for mpremote to hear that the code has arrived: some ports vanish with the reset
-_RESET = "import machine, time\ntime.sleep_ms(100)\nmachine.reset()"
+# Late enough for mpremote to hear that the code has arrived, for some ports vanish with the reset;
+# and nobody's Ctrl-C comes between
+_RESET = """\
+import machine, micropython, time
+micropython.kbd_intr(-1)
+time.sleep_ms(100)
+machine.reset()
+"""
 
 # Of a whole file, in 512 bytes of memory
 HASHING = """\
