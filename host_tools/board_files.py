@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from host_tools.tree import source_tree
+
+TREE = source_tree()
 # They lie at the root of the flash and choose the slot that the other files are in
 ROOT_NAMES = ("boot.py", "main.py")
 # What the firmware reads beside its modules, as patterns below firmware/
@@ -43,14 +45,14 @@ class Manifest:
     libraries: list[str] = field(default_factory=list)
 
 
-def boards(root: Path = ROOT) -> list[str]:
+def boards(root: Path = TREE) -> list[str]:
     """MicroPython's names of the boards there are, in order."""
     return sorted(
         path.parent.name for path in root.glob(f"boards/*/{_MANIFEST}") if _is_board(path)
     )
 
 
-def board_files(board: str, root: Path = ROOT) -> list[BoardFile]:
+def board_files(board: str, root: Path = TREE) -> list[BoardFile]:
     """What goes into a slot of `board`: firmware, the board's own modules, models and roots.
 
     Modules have their .py names; compiling them is up to who sends them. Raises BoardFilesError.
@@ -64,7 +66,7 @@ def board_files(board: str, root: Path = ROOT) -> list[BoardFile]:
     return sorted(file for file in found if file.target not in ROOT_NAMES)
 
 
-def root_files(board: str, root: Path = ROOT) -> list[BoardFile]:
+def root_files(board: str, root: Path = TREE) -> list[BoardFile]:
     """What lies at the root of the flash: boot.py and main.py. Raises BoardFilesError."""
     modules = read_manifest(board, root).modules
     missing = [name for name in ROOT_NAMES if name not in modules]
@@ -73,7 +75,7 @@ def root_files(board: str, root: Path = ROOT) -> list[BoardFile]:
     return [BoardFile(name, modules[name]) for name in ROOT_NAMES]
 
 
-def read_manifest(board: str, root: Path = ROOT) -> Manifest:
+def read_manifest(board: str, root: Path = TREE) -> Manifest:
     """What `boards/BOARD/manifest.py` and those that it includes name. Raises BoardFilesError."""
     if board not in boards(root):
         raise BoardFilesError(f"there is no board {board!r}; there are {', '.join(boards(root))}")

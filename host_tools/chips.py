@@ -18,9 +18,9 @@ from dataclasses import dataclass
 
 from host_tools import uf2
 
-# Where the flash lies in the address space of RP2 chips
+# Where the flash lies in the address space of RP2 chips, and how much of it there can be
 XIP_BASE = 0x10000000
-BLOCK_BYTES = 4096
+_LARGEST_FLASH = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,15 @@ class Region:
 
 @dataclass(frozen=True)
 class Rp2:
-    """A board that takes UF2 files of one family, from a drive that names itself `drive_id`."""
+    """A board that takes UF2 files of one family.
+
+    machine: its name in MicroPython's banner, which tells a Pico W from a Pico.
+    """
 
     family: int
     chip: str
-    drive_id: str
     file_system: Region
+    machine: str
     program_bytes: int = 256
 
 
@@ -60,8 +63,10 @@ CHIPS: dict[str, Rp2 | Esp32] = {
     "ESP32_GENERIC": Esp32("ESP32"),
     "ESP32_GENERIC_S3": Esp32("ESP32-S3"),
     "ESP32_GENERIC_C3": Esp32("ESP32-C3"),
-    "RPI_PICO_W": Rp2(uf2.RP2040, "RP2040", "RPI-RP2", Region(1200 << 10, 848 << 10)),
-    "RPI_PICO2_W": Rp2(uf2.RP2350_ARM_S, "RP2350", "RP2350", Region(1536 << 10, 2560 << 10)),
+    "RPI_PICO_W": Rp2(uf2.RP2040, "RP2040", Region(1200 << 10, 848 << 10), "Raspberry Pi Pico W"),
+    "RPI_PICO2_W": Rp2(
+        uf2.RP2350_ARM_S, "RP2350", Region(1536 << 10, 2560 << 10), "Raspberry Pi Pico 2 W"
+    ),
 }
 
 _MARKER_START, _MARKER_END = 0x7188EBF2, 0xE71AA390
@@ -77,12 +82,12 @@ _ENTRIES_LIMIT = 1024
 def told_file_system(pages: Mapping[int, bytes]) -> Region | None:
     """Where an RP2 image says, in its binary info, that MicroPython's file system lies."""
     for pointer in _entries(pages):
-        if pointer < XIP_BASE:
-            continue
         entry = uf2.read_memory(pages, pointer, _BLOCK_DEVICE.size)
         kind, tag, _, address, size = _BLOCK_DEVICE.unpack(entry)
-        if (kind, tag) == (_BLOCK_DEVICE_TYPE, _MICROPYTHON_TAG) and address >= XIP_BASE:
-            return Region(address - XIP_BASE, size)
+        region = Region(address - XIP_BASE, size)
+        is_in_flash = region.offset >= 0 and region.end <= _LARGEST_FLASH
+        if (kind, tag) == (_BLOCK_DEVICE_TYPE, _MICROPYTHON_TAG) and is_in_flash:
+            return region
     return None
 
 

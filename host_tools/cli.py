@@ -22,6 +22,7 @@ from host_tools import (
     demo_commands,
     deploy_commands,
     doctor_commands,
+    flash_commands,
     hub_commands,
     hub_exec,
     provision_commands,
@@ -34,10 +35,13 @@ from host_tools.compile import CompileError
 from host_tools.configuration import ConfigurationProblem
 from host_tools.credentials import CredentialError, redacted
 from host_tools.demo import DemoError
+from host_tools.flash import FlashError
 from host_tools.hub.certificates import WorkspaceError
 from host_tools.hub.listeners import ServerError
 from host_tools.hub.state.errors import HubError
 from host_tools.hub.storage import StorageError
+from host_tools.image import ImageError
+from host_tools.ports import PortError
 from host_tools.repl import ReplError
 from host_tools.service import ServiceError
 from host_tools.simulation import SimulationError
@@ -54,7 +58,10 @@ PROBLEMS = (
     ConfigurationProblem,
     CredentialError,
     DemoError,
+    FlashError,
     HubError,
+    ImageError,
+    PortError,
     ProvisionError,
     ReplError,
     ServerError,
@@ -79,6 +86,8 @@ _MANUAL = """The thermostat's tools: a local Azure IoT Hub, and what belongs to 
 
 [bold]A board[/bold]
 
+  thermo image --board RPI_PICO_W --firmware STOCK.uf2 -o all.uf2
+  thermo flash all.uf2               (MicroPython and our software, or stock alone)
   thermo deploy                      (our software onto a board with MicroPython)
   thermo provision                   (its Wi-Fi, and who it is)
   thermo monitor                     (what it says; also: thermo repl, thermo doctor)
@@ -105,6 +114,8 @@ app = typer.Typer(
 hub_commands.app.command("exec", context_settings=hub_exec.CONTEXT)(hub_exec.hub_exec)
 app.add_typer(hub_commands.app, name="hub")
 app.command("demo")(demo_commands.demo)
+app.command("flash")(flash_commands.flash)
+app.command("image")(flash_commands.image)
 app.command("deploy")(deploy_commands.deploy_command)
 app.command("dev")(deploy_commands.dev_command)
 app.command("provision")(provision_commands.provision_board)

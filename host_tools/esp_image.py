@@ -145,6 +145,8 @@ def _parse_table(table: bytes) -> tuple[Partition, ...]:
             break
         if magic != _ENTRY_MAGIC:
             break
+        if address + size > LIMIT_BYTES:
+            raise EspImageError("is damaged: a partition lies behind any flash")
         name = label.split(b"\0")[0].decode("ascii", "replace")
         found.append(Partition(name, kind, address, size))
     if not found:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from host_tools import uf2
+from host_tools import file_system, uf2
 from host_tools.chips import CHIPS, XIP_BASE, Esp32, Region, Rp2, told_file_system
 from host_tools.esp_image import (
     FILE_SYSTEM_LABEL,
@@ -23,7 +23,9 @@ from host_tools.esp_image import (
     is_esp_image,
     parse_esp_image,
 )
-from host_tools.image import ImageError, check_software, read_file_system
+from host_tools.file_system import FileSystemError
+from host_tools.image import ImageError, check_software
+from host_tools.slot import LIST_NAME
 from host_tools.tree import cache_folder
 
 _DOWNLOAD_S = 300
@@ -93,7 +95,7 @@ def load_firmware(path: Path, board: str | None = None) -> Firmware:
         raise FlashError(f"{path}: {error.strerror}; name an image file") from None
     try:
         firmware = _parse(path, content)
-    except (uf2.Uf2Error, EspImageError, ImageError) as error:
+    except (uf2.Uf2Error, EspImageError, FileSystemError, ImageError) as error:
         raise FlashError(f"{path}: {error}; download or make it again") from None
     if board is not None:
         _check_board(firmware, board)
@@ -114,22 +116,39 @@ def _parse(path: Path, content: bytes) -> Firmware:
 
 
 def _software_of_uf2(image: uf2.Uf2) -> str | None:
-    places = [told_file_system(image.pages)]
-    places += [chip.file_system for chip in CHIPS.values() if isinstance(chip, Rp2)]
-    for region in places:
-        if region and XIP_BASE + region.offset in image.pages:
-            content = uf2.read_memory(image.pages, XIP_BASE + region.offset, region.size)
-            return check_software(read_file_system(content, Rp2.program_bytes))
+    told = told_file_system(image.pages)
+    if told is not None:
+        return _software(_content_of(image, told), Rp2.program_bytes)
+    for chip in CHIPS.values():
+        if isinstance(chip, Rp2) and chip.family == image.family:
+            try:
+                return _software(_content_of(image, chip.file_system), Rp2.program_bytes)
+            except FileSystemError:
+                return None  # of a build that we do not know: a program may reach to there
     return None
+
+
+def _content_of(image: uf2.Uf2, region: Region) -> bytes:
+    """What the image has for this region: nothing, if it has not got its first page."""
+    start = XIP_BASE + region.offset
+    return uf2.read_memory(image.pages, start, region.size) if start in image.pages else b""
 
 
 def _software_of_bin(image: EspImage, content: bytes) -> str | None:
     found = image.partition(FILE_SYSTEM_LABEL)
     if found is None or image.start + len(content) <= found.address:
         return None
-    region = Region(found.address - image.start, found.size)
-    system = content[region.offset : region.end].ljust(region.size, b"\xff")
-    return check_software(read_file_system(system, Esp32.program_bytes))
+    start = found.address - image.start
+    system = content[start : start + found.size].ljust(found.size, b"\xff")
+    return _software(system, Esp32.program_bytes)
+
+
+def _software(system: bytes, program_bytes: int) -> str | None:
+    """The version of our software in a file system, whole; None if it holds none of ours."""
+    if not system:
+        return None
+    files = file_system.read(system, program_bytes)
+    return check_software(files) if f"a/{LIST_NAME}" in files else None
 
 
 def _check_board(firmware: Firmware, board: str) -> None:
@@ -168,7 +187,8 @@ def download(board: str) -> Path:
     except (OSError, subprocess.TimeoutExpired):
         raise FlashError(f"mpflash does not get the image; {by_hand}") from None
     suffix = ".uf2" if isinstance(CHIPS.get(board), Rp2) else ".bin"
-    found = sorted(folder.rglob(f"{board}-*{suffix}"), key=lambda path: path.stat().st_mtime)
+    # A version or a date follows the name of the plain build; variants have a word there
+    found = sorted(folder.rglob(f"{board}-[v0-9]*{suffix}"), key=lambda path: path.stat().st_mtime)
     if done.returncode != 0 or not found:
         raise FlashError(f"mpflash has not got an image for {board}; {by_hand}")
     return found[-1]

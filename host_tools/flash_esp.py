@@ -31,7 +31,7 @@ def flash_esp(firmware: Firmware, port: str, job: Job, *, erase: bool = False) -
     erase: erase the whole flash first, settings and all. Raises FlashError.
     """
     assert isinstance(firmware.form, EspImage)
-    log.set_logger(_Listener(job))
+    _Listener.job = job
     esp = None
     try:
         job.step(f"Connecting to {port}")
@@ -89,11 +89,12 @@ def _reason(error: BaseException, port: str) -> str:
         return f"the board on {port} does not answer; hold BOOT while it starts, and try again"
     if isinstance(error, OSError):
         return f"the connection to {port} broke ({text}); check the cable"
-    return f"{port}: {text[:1].lower()}{text[1:]}"
+    return f"{port}: {text}"
 
 
 def _opening(text: str) -> str:
-    lowered = text.lower()
+    # The first line is always the same; the system's own words are in the second
+    lowered = text.partition("\n")[2].lower()
     if "permission" in lowered or "access is denied" in lowered or "errno 13" in lowered:
         return "it is not yours to open, or another program has it; close that, or join its group"
     if "exclusively lock" in lowered or "busy" in lowered or "unavailable" in lowered:
@@ -103,11 +104,13 @@ def _opening(text: str) -> str:
     return "another program has it, or it does not exist; close that, or name another port"
 
 
-class _Listener(TemplateLogger):  # type: ignore[misc] - esptool is untyped
-    """Hears esptool's progress; what it prints is for its own command line."""
+class _Listener(TemplateLogger):  # type: ignore[misc]
+    """Hears esptool's progress; what it prints is for its own command line.
 
-    def __init__(self, job: Job) -> None:
-        self._job = job
+    The job belongs to the class, since esptool takes a logger once, and some versions its class.
+    """
+
+    job: Job | None = None
 
     def progress_bar(
         self,
@@ -117,7 +120,8 @@ class _Listener(TemplateLogger):  # type: ignore[misc] - esptool is untyped
         suffix: str = "",
         bar_length: int = 30,
     ) -> None:
-        self._job.advance(cur_iter, total_iters)
+        if self.job is not None:
+            self.job.advance(cur_iter, total_iters)
 
     def print(self, *args: object, **kwargs: object) -> None:
         pass
@@ -136,3 +140,6 @@ class _Listener(TemplateLogger):  # type: ignore[misc] - esptool is untyped
 
     def set_verbosity(self, verbosity: str) -> None:
         pass
+
+
+log.set_logger(_Listener())

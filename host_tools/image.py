@@ -1,40 +1,39 @@
 """One file that makes a bare board a thermostat: stock MicroPython and our software, joined.
 
-The software lies in a LittleFS2 file system as MicroPython's port would have made it, in slot `a`
-(the layout of host_tools/slot.py), behind the stock firmware, which stays as it is.
-
-Source: LittleFS SPEC.md (version 2.0 on disk, which every MicroPython since 1.25 mounts).
+The software lies in a file system as MicroPython's port would have made it, in slot `a` (the
+layout of host_tools/slot.py), behind the stock firmware, which stays as it is.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from littlefs import LittleFS
-from littlefs.context import UserContext
-from littlefs.errors import LittleFSError
-from littlefs.lfs import LFSConfig
-
-from host_tools import slot, uf2
-from host_tools.board_files import root_files
-from host_tools.chips import BLOCK_BYTES, CHIPS, XIP_BASE, Esp32, Region, Rp2, told_file_system
-from host_tools.esp_image import FILE_SYSTEM_LABEL, EspImageError, parse_esp_image
+from host_tools import configuration, credentials, file_system, slot, uf2
+from host_tools.board_files import ROOT_NAMES, root_files
+from host_tools.chips import CHIPS, XIP_BASE, Esp32, Region, Rp2, told_file_system
+from host_tools.esp_image import (
+    FILE_SYSTEM_LABEL,
+    LIMIT_BYTES,
+    EspImageError,
+    parse_esp_image,
+)
+from host_tools.file_system import BLOCK_BYTES
 from host_tools.tree import source_tree
 
 # Frozen modules keep their names in the firmware, in plain text
 _FROZEN_UMQTT = slot.UMQTT_NAME.encode()
-# Source: extmod/vfs_lfs.c and vfs_lfsx.c
-_READ_BYTES = 32
-_LOOKAHEAD_BYTES = 32
-_BLOCK_CYCLES = 100
-_DISK_VERSION = 0x00020000
-_CONFIG_NAME = "config.json"
-_CONFIG_FILES = ("certificate", "private_key")
+# What MicroPython greets with at its prompt; our software needs this version or a newer one
+_VERSION = re.compile(rb"MicroPython v(\d+)\.(\d+)")
+_MACHINE = re.compile(rb"(Raspberry Pi Pico[ 2W]{0,4}) with RP2")
+_OLDEST = (1, 25)
+# LittleFS needs two for itself, and two for each folder
+_SMALLEST_BLOCKS = 16
 
 
 class ImageError(Exception):
@@ -62,7 +61,8 @@ def make_image(
     config: the thermostat's configuration, to be put in with the files that it names.
     region: where the file system lies, if neither the image nor our table say so rightly.
     root: the folder with firmware/ and boards/, if not our own.
-    Raises ImageError, BoardFilesError, CompileError, UmqttError, OSError.
+    Raises ImageError, BoardFilesError, CompileError, ConfigurationProblem, CredentialError,
+    UmqttError, OSError.
     """
     chip = CHIPS.get(board)
     if chip is None:
@@ -70,8 +70,10 @@ def make_image(
     stock = firmware.read_bytes()
     files = _data_files(config) if config else {}
     root = root or source_tree()
+    flat = _flat(stock)
+    _check_micropython(flat, chip)
     with tempfile.TemporaryDirectory() as folder:
-        frozen = _FROZEN_UMQTT in _flat(stock)
+        frozen = _FROZEN_UMQTT in flat
         built = slot.build_slot(board, Path(folder) / "a", with_umqtt=not frozen, root=root)
         files.update(_software(board, built, root))
     try:
@@ -81,6 +83,8 @@ def make_image(
             content, region = _join_bin(stock, chip, region, files)
     except (uf2.Uf2Error, EspImageError) as error:
         raise ImageError(f"{firmware} {error}; download it again") from None
+    except file_system.FileSystemError as error:
+        raise ImageError(f"{error}; is {board} the right board?") from None
     return Joined(content, region, built.version)
 
 
@@ -93,101 +97,20 @@ def _software(board: str, built: slot.Slot, root: Path) -> dict[str, bytes]:
 
 
 def _data_files(config: Path) -> dict[str, bytes]:
-    """The configuration and the certificates that it names, as they lie beside it."""
-    content = config.read_bytes()
-    try:
-        settings = json.loads(content)
-    except ValueError as error:
-        raise ImageError(f"{config} is no JSON: {error}; correct it") from None
-    if not isinstance(settings, dict):
-        raise ImageError(f"{config} holds no settings; see the example of `thermo provision`")
-    files = {_CONFIG_NAME: content}
-    for part in (settings, settings.get("provisioning")):
-        for key in _CONFIG_FILES:
-            name = part.get(key) if isinstance(part, dict) else None
-            if isinstance(name, str):
-                if Path(name).name != name or name in ("", ".", ".."):
-                    raise ImageError(f"{config}: {key} has to be a file beside it, not {name!r}")
-                files[name] = (config.parent / name).read_bytes()
+    """The configuration, judged as the board will judge it, and the files that it names."""
+    name = configuration.FILE
+    content = configuration.newest(name, {name: credentials.read_file(config)})
+    if content is None:
+        raise ImageError(f"{config} is no configuration; see the example of `thermo provision`")
+    configuration.check(content)
+    files = {name: configuration.encoded(content)}
+    for named in configuration.referenced_files(content):
+        if Path(named).name != named or named in (name, *ROOT_NAMES):
+            raise ImageError(f"{config} names the file {named!r}; it has to lie beside it")
+        path = config.parent / named
+        is_secret = named == content.get("private_key")
+        files[named] = credentials.read_file(path) if is_secret else path.read_bytes()
     return files
-
-
-def build_file_system(
-    files: Mapping[str, bytes], size: int, program_bytes: int
-) -> dict[int, bytes]:
-    """A LittleFS2 with these files: the blocks that it has written, by their number.
-
-    Blocks that are not in it may hold anything. The same files make the same blocks.
-    Raises ImageError if they have no room.
-    """
-    flash = _Flash(size)
-    system = _open(flash, program_bytes, mount=False)
-    try:
-        system.format()
-        system.mount()
-        for name in sorted(files):
-            folder = name.rpartition("/")[0]
-            if folder:
-                system.makedirs(folder, exist_ok=True)
-            with system.open(name, "wb") as target:
-                target.write(files[name])
-        system.unmount()
-    except LittleFSError as error:
-        total = sum(len(content) for content in files.values())
-        raise ImageError(
-            f"{len(files)} files with {total >> 10} KB do not go into a file system of "
-            f"{size >> 10} KB ({error.name}); is this the right board?"
-        ) from None
-    return {number: flash.block(number) for number in sorted(flash.written)}
-
-
-def read_file_system(content: bytes, program_bytes: int) -> dict[str, bytes]:
-    """All files of a LittleFS2. Raises ImageError."""
-    flash = _Flash(len(content))
-    flash.buffer[:] = content
-    system = _open(flash, program_bytes, mount=False)
-    files: dict[str, bytes] = {}
-    try:
-        system.mount()
-        for folder, _, names in system.walk("/"):
-            for name in names:
-                path = f"{folder.rstrip('/')}/{name}"
-                with system.open(path, "rb") as source:
-                    files[path.lstrip("/")] = source.read()
-    except LittleFSError as error:
-        raise ImageError(f"its file system cannot be read ({error.name})") from None
-    return files
-
-
-class _Flash(UserContext):
-    """An erased flash that remembers which blocks were written."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__(size)
-        self.written: set[int] = set()
-
-    def prog(self, cfg: LFSConfig, block: int, off: int, data: bytes) -> int:
-        self.written.add(block)
-        return int(super().prog(cfg, block, off, data))
-
-    def block(self, number: int) -> bytes:
-        start = number * BLOCK_BYTES
-        return bytes(self.buffer[start : start + BLOCK_BYTES])
-
-
-def _open(flash: _Flash, program_bytes: int, mount: bool) -> LittleFS:
-    return LittleFS(
-        flash,
-        mount=mount,
-        block_size=BLOCK_BYTES,
-        block_count=flash.in_size // BLOCK_BYTES,
-        read_size=_READ_BYTES,
-        prog_size=program_bytes,
-        cache_size=4 * max(_READ_BYTES, program_bytes),
-        lookahead_size=_LOOKAHEAD_BYTES,
-        block_cycles=_BLOCK_CYCLES,
-        disk_version=_DISK_VERSION,
-    )
 
 
 def _flat(stock: bytes) -> bytes:
@@ -199,12 +122,26 @@ def _flat(stock: bytes) -> bytes:
     return b"".join(pages[address] for address in sorted(pages))
 
 
+def _check_micropython(flat: bytes, chip: Rp2 | Esp32) -> None:
+    """Is it, as far as its greeting says, new enough, and for this board and not its sister?"""
+    version = _VERSION.search(flat)
+    if version and (int(version[1]), int(version[2])) < _OLDEST:
+        raise ImageError(
+            f"the firmware is {version[0].decode()}, and our software needs v1.25 or newer; "
+            "download the newest stable one"
+        )
+    machine = _MACHINE.search(flat)
+    if isinstance(chip, Rp2) and machine and machine[1].decode() != chip.machine:
+        raise ImageError(_wrong_chip(machine[1].decode(), chip.machine))
+
+
 def _check_region(region: Region) -> Region:
-    # LittleFS needs two blocks for its own, and one each for folders and files
-    if region.offset % BLOCK_BYTES or region.size % BLOCK_BYTES or region.size < 16 * BLOCK_BYTES:
+    is_whole = region.offset % BLOCK_BYTES == 0 and region.size % BLOCK_BYTES == 0
+    is_in_flash = region.offset >= 0 and region.end <= LIMIT_BYTES
+    if not is_whole or not is_in_flash or region.size < _SMALLEST_BLOCKS * BLOCK_BYTES:
         raise ImageError(
             f"a file system at {region.offset:#x} with {region.size:#x} bytes is not made of "
-            f"blocks of {BLOCK_BYTES}; correct --filesystem"
+            f"blocks of {BLOCK_BYTES} in a flash; correct --filesystem"
         )
     return region
 
@@ -220,7 +157,7 @@ def _join_uf2(
     if any(start - uf2.PAGE_BYTES < address < XIP_BASE + region.end for address in image.pages):
         raise ImageError(_overlap(region))
     pages = _whole_sectors(image.pages)
-    for number, block in build_file_system(files, region.size, chip.program_bytes).items():
+    for number, block in file_system.build(files, region.size, chip.program_bytes).items():
         pages.update(uf2.pages_of(start + number * BLOCK_BYTES, block))
     return uf2.build_uf2(replace(image, pages=pages)), region
 
@@ -260,14 +197,14 @@ def _join_bin(
     if image.start + len(stock) > region.offset:
         raise ImageError(_overlap(region))
     joined = bytearray(stock.ljust(region.offset - image.start, b"\xff"))
-    blocks = build_file_system(files, region.size, chip.program_bytes)
+    blocks = file_system.build(files, region.size, chip.program_bytes)
     for number in range(max(blocks) + 1):
         joined += blocks.get(number, b"\xff" * BLOCK_BYTES)
     return bytes(joined), region
 
 
 def _wrong_chip(found: str, wanted: str) -> str:
-    return f"the firmware is for {found}, the board has {wanted}; take the board's own firmware"
+    return f"the firmware is for {found}, not for {wanted}; take the board's own firmware"
 
 
 def _overlap(region: Region) -> str:

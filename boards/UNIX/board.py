@@ -17,12 +17,12 @@ What is on the buses and pins is in simulated/site.py. The button is pressed as 
 named `button` lies in the data folder.
 """
 
-import gc
 import hashlib
 import os
 import sys
 
 from simulated.watchdog import LIMIT_MS, Watchdog, hold
+from system.interpreter import free_memory, heap_in_use, random_below  # noqa: F401 - contract
 
 NAME = "UNIX"
 WATCHDOG_LIMIT_MS = LIMIT_MS
@@ -185,28 +185,6 @@ def reset_cause():
     return os.getenv("THERMO_RESET_CAUSE") or "power_on"
 
 
-def free_memory():
-    return gc.mem_free()
-
-
-def heap_in_use():
-    return gc.mem_alloc()
-
-
-def random_below(n):
-    """Evenly distributed in 0..n-1: draws that would favour small numbers are drawn again.
-    n from 1 to 2^29. Raises ValueError."""
-    if not 1 <= n <= 1 << 29:
-        raise ValueError("random_below: %r is not in 1..2^29" % n)
-    mask = 1
-    while mask < n - 1:
-        mask = mask << 1 | 1
-    while True:
-        value = int.from_bytes(os.urandom(4), "little") & mask
-        if value < n:
-            return value
-
-
 def information():
     """What `deviceInformation` reports, as far as the board knows it; sizes in KB."""
     from simulated import computer
@@ -214,5 +192,5 @@ def information():
 
     found = computer.information(data_path)
     del computer
-    forget(("simulated.computer",))
+    forget(("simulated.computer", "system.description"))
     return found

@@ -1,6 +1,6 @@
-"""The simulated board. Frozen into the unix port:
+"""The simulated board. A frozen build, in a checkout of MicroPython (HERE is this folder):
 
-make -C $MICROPYTHON/ports/unix FROZEN_MANIFEST=$PWD/boards/UNIX/manifest.py
+make -C ports/unix FROZEN_MANIFEST=$HERE/manifest.py
 """
 
 include("$(PORT_DIR)/variants/standard/manifest.py")

@@ -11,7 +11,8 @@ The file is one JSON object. Every member may be left out except `version`:
                       "registration_id": "...", "key": "..."},    in place of a connection string;
                                               without "key": by certificate and private_key
      "root_certificates": ["hub-ca.der"],     DER files beside this one; none: Azure's own roots
-     "wifi": {"ssid": "...", "password": "..."},
+     "wifi": {"ssid": "...", "password": "...",
+              "country": "DE"},              whose radio rules hold; none: the port's default
      "ntp_servers": ["time.windows.com"],     up to 4, "name" or "name:port"; [] asks none; without
                                               it three public ones (none on a PC), see system/ntp
      "model": "dtmi:com:example:TemperatureController;1",
@@ -163,9 +164,10 @@ _TOP = const(
 
 
 class Wifi:
-    def __init__(self, ssid="", password=""):
+    def __init__(self, ssid="", password="", country=""):
         self.ssid = ssid
         self.password = password
+        self.country = country
 
 
 class Settings:
@@ -236,11 +238,18 @@ class Settings:
         if "ntp_servers" in found:
             self.ntp_servers = _servers(found["ntp_servers"])
         wifi = expect_dict(found.get("wifi", {}), "wifi")
-        refuse_unknown(wifi, ("ssid", "password"), "wifi")
+        refuse_unknown(wifi, ("ssid", "password", "country"), "wifi")
         self.wifi = Wifi(
             checked_text(wifi.get("ssid", ""), "wifi.ssid", 32),
             checked_text(wifi.get("password", ""), "wifi.password", 64),
+            _country(wifi.get("country", "")),
         )
+
+
+def _country(value):
+    if len(checked_text(value, "wifi.country", 2)) == 1 or value.upper() != value:
+        raise ConfigurationError("wifi.country", "must be two capital letters, such as DE")
+    return value
 
 
 def _dtmi(value):

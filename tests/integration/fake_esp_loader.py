@@ -16,11 +16,16 @@ import select
 import socket
 import struct
 import threading
+import time
+import types
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
+import serial.rfc2217
+from esptool import cmds
 from serial.rfc2217 import PortManager
 
 SECTOR = 4096
@@ -34,7 +39,7 @@ INVALID, BAD_CHECKSUM = 0x05, 0x07
 
 @dataclass(frozen=True)
 class Chip:
-    """magic: what its magic register holds; chip_id: in its security information, if it has any."""
+    """magic: in its magic register; chip_id: in its security information, if it has any."""
 
     magic: int
     chip_id: int | None
@@ -47,6 +52,16 @@ CHIPS = {
     "ESP32": Chip(0x00F01D83, None, 0x3FF42000, 0x80, (0x3FF5A000, 0x3FF5B000)),
     "ESP32-S3": Chip(0x00000009, 9, 0x60002000, 0x58, (0x60007000, 0x60008000)),
 }
+
+
+# pyserial's client of RFC 2217 looks for answers 20 times a second, a hundred times in a run
+hasty_time = types.SimpleNamespace(sleep=lambda wanted_s: time.sleep(min(wanted_s, 0.002)))
+
+
+def hasten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have pyserial look more often, and esptool give up after one try to connect again."""
+    monkeypatch.setattr(serial.rfc2217, "time", hasty_time)
+    monkeypatch.setattr(cmds, "DEFAULT_CONNECT_ATTEMPTS", 1)
 
 
 class PulledError(Exception):
@@ -130,8 +145,11 @@ class FakeEspLoader:
     def pull(self) -> None:
         """Pull the cable: the port is gone."""
         if self._listener is not None and self._thread is not None:
-            # A listener in accept() is woken by shutting it down, not by closing it
-            self._listener.shutdown(socket.SHUT_RDWR)
+            try:
+                # A listener in accept() is woken by shutting it down, not by closing it
+                self._listener.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                assert self.mode == "pulled"
             self._thread.join(10)
             assert not self._thread.is_alive()
 

@@ -33,7 +33,8 @@ class Trial:
     def __init__(self, folder: Path, main: str, **environment: str) -> None:
         firmware = folder / "firmware"
         if not firmware.exists():
-            shutil.copytree(ROOT / "firmware" / "drivers", firmware / "drivers")
+            for room in ("drivers", "system"):
+                shutil.copytree(ROOT / "firmware" / room, firmware / room)
         (firmware / "boot.py").write_text(BOOT)
         (firmware / "main.py").write_text(main)
         board = ROOT / "boards" / "UNIX"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from host_tools.board_files import (
-    ROOT,
+    TREE,
     BoardFilesError,
     board_files,
     boards,
@@ -32,9 +32,9 @@ def targets(root: Path) -> list[str]:
 def test_the_simulated_board_takes_the_firmware_and_its_own_modules() -> None:
     assert "UNIX" in boards()
     found = {file.target: file.source for file in board_files("UNIX")}
-    assert found["board.py"] == ROOT / "boards/UNIX/board.py"
-    assert found["thermostat/app.py"] == ROOT / "firmware/thermostat/app.py"
-    assert found["simulated/watchdog.py"] == ROOT / "boards/UNIX/simulated/watchdog.py"
+    assert found["board.py"] == TREE / "boards/UNIX/board.py"
+    assert found["thermostat/app.py"] == TREE / "firmware/thermostat/app.py"
+    assert found["simulated/watchdog.py"] == TREE / "boards/UNIX/simulated/watchdog.py"
     assert "models/thermostat-1.json" in found
     assert "roots/digicert-global-root-g2.der" in found
     assert not {"boot.py", "main.py", "start.py", "manifest.py"} & set(found)
@@ -43,8 +43,8 @@ def test_the_simulated_board_takes_the_firmware_and_its_own_modules() -> None:
 
 def test_boot_and_main_go_to_the_root() -> None:
     assert {file.target: file.source for file in root_files("UNIX")} == {
-        "boot.py": ROOT / "firmware/boot.py",
-        "main.py": ROOT / "firmware/main.py",
+        "boot.py": TREE / "firmware/boot.py",
+        "main.py": TREE / "firmware/main.py",
     }
 
 

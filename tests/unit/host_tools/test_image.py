@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-import struct
 import zlib
 from pathlib import Path
 
 import pytest
 from doubles.stock_images import ESP32, ESP32_S3, RP2_SIZE, esp_stock, filling, rp2_stock
 
-from host_tools import uf2
-from host_tools.chips import BLOCK_BYTES, XIP_BASE, Region
-from host_tools.image import (
-    ImageError,
-    build_file_system,
-    check_software,
-    make_image,
-    read_file_system,
-)
+from host_tools import file_system, uf2
+from host_tools.board_files import boards
+from host_tools.chips import CHIPS, XIP_BASE, Region
+from host_tools.configuration import ConfigurationProblem
+from host_tools.credentials import CredentialError
+from host_tools.file_system import BLOCK_BYTES
+from host_tools.image import ImageError, check_software, make_image
+from host_tools.tree import source_tree
 
+GREETING = b"MicroPython v1.28.0 on 2026-04-06\0; Raspberry Pi Pico W with RP2040\r\n\0"
 PICO_W = Region(1200 << 10, 848 << 10)
 PICO2_W = Region(1536 << 10, 2560 << 10)
 
@@ -50,6 +49,9 @@ def root(tmp_path: Path) -> Path:
             'require("umqtt.simple")\n'
         )
     return tmp_path / "root"
+
+
+HUGE, BELOW = Region(1 << 20, 1 << 40), Region(-4096, 1 << 20)
 
 
 def saved(folder: Path, content: bytes) -> Path:
@@ -83,9 +85,10 @@ def crc_of(line: bytes) -> bool:
 @pytest.mark.parametrize(
     ("board", "stock", "region"),
     [
-        ("RPI_PICO_W", rp2_stock(), PICO_W),
+        ("RPI_PICO_W", rp2_stock(frozen=GREETING), PICO_W),
         ("RPI_PICO2_W", rp2_stock(uf2.RP2350_ARM_S), PICO2_W),
         ("RPI_PICO_W", rp2_stock(told=Region(1 << 20, 1 << 20)), Region(1 << 20, 1 << 20)),
+        ("RPI_PICO_W", rp2_stock(told=Region(1 << 20, 0xFFFFF000)), PICO_W),
     ],
 )
 def test_a_uf2_holds_stock_firmware_and_software(
@@ -100,7 +103,7 @@ def test_a_uf2_holds_stock_firmware_and_software(
     )
     # Whatever was in the flash before
     for before in (b"\xff", b"\x00", b"\xa5"):
-        files = read_file_system(flashed(joined.content, region, before), 256)
+        files = file_system.read(flashed(joined.content, region, before), 256)
         assert check_software(files) == joined.version
     assert sorted(files) == [
         "a/board.mpy",
@@ -139,7 +142,7 @@ def test_a_bin_holds_stock_firmware_and_software(
     system = joined.content[joined.region.offset - start :]
     assert len(system) % BLOCK_BYTES == 0
     whole = system.ljust(joined.region.size, b"\0")
-    assert check_software(read_file_system(whole, 32)) == joined.version
+    assert check_software(file_system.read(whole, 32)) == joined.version
 
 
 def test_umqtt_that_is_frozen_is_not_put_in(tmp_path: Path, root: Path) -> None:
@@ -155,7 +158,7 @@ def test_umqtt_that_is_frozen_is_not_put_in(tmp_path: Path, root: Path) -> None:
         else:
             system = joined.content[joined.region.offset - 0x1000 :]
             system = system.ljust(joined.region.size, b"\xff")
-        names = read_file_system(system, program_bytes)
+        names = file_system.read(system, program_bytes)
         assert "a/pnp/twin.mpy" in names
         assert "a/umqtt/simple.mpy" not in names
 
@@ -166,41 +169,69 @@ def test_the_same_input_makes_the_same_image(tmp_path: Path, root: Path) -> None
     assert make_image("RPI_PICO_W", stock, root=root) == first
 
 
+X509 = {
+    "version": 1,
+    "connection_string": "HostName=h;DeviceId=d;x509=true",
+    "certificate": "device.der",
+    "private_key": "device.key.der",
+}
+
+
+def private(path: Path, content: str) -> Path:
+    path.touch(0o600)
+    path.write_text(content)
+    return path
+
+
 def test_the_configuration_comes_with_the_files_that_it_names(tmp_path: Path, root: Path) -> None:
-    config = tmp_path / "config.json"
-    config.write_text(
-        json.dumps(
-            {
-                "certificate": "device.der",
-                "private_key": "device.key.der",
-                "provisioning": {"certificate": "enrol.der"},
-            }
-        )
-    )
-    for name in ("device.der", "device.key.der", "enrol.der"):
-        (tmp_path / name).write_text(name)
+    config = private(tmp_path / "config.json", json.dumps(X509, indent=4))
+    (tmp_path / "device.der").write_text("certificate")
+    private(tmp_path / "device.key.der", "key")
     joined = make_image("RPI_PICO_W", saved(tmp_path, rp2_stock()), config, root=root)
-    files = read_file_system(flashed(joined.content, PICO_W), 256)
-    assert files["config.json"] == config.read_bytes()
-    assert files["device.der"] == b"device.der"
-    assert files["device.key.der"] == b"device.key.der"
-    assert files["enrol.der"] == b"enrol.der"
+    files = file_system.read(flashed(joined.content, PICO_W), 256)
+    assert json.loads(files["config.json"]) == X509
+    assert files["device.der"] == b"certificate"
+    assert files["device.key.der"] == b"key"
 
 
-@pytest.mark.parametrize("content", ["[]", "{", '{"private_key": "../../secret.der"}'])
-def test_a_configuration_that_is_none_is_refused(content: str, tmp_path: Path, root: Path) -> None:
-    config = tmp_path / "config.json"
-    config.write_text(content)
-    with pytest.raises(ImageError, match=r"config\.json"):
+@pytest.mark.parametrize(
+    ("content", "error", "told"),
+    [
+        ("[]", ConfigurationProblem, "config"),
+        ("{", ConfigurationProblem, "config"),
+        (json.dumps({"version": 1, "zonen": []}), ConfigurationProblem, "zonen"),
+        (json.dumps({**X509, "private_key": "../key.der"}), ConfigurationProblem, "key"),
+        (json.dumps({**X509, "certificate": "main.py"}), ImageError, "main"),
+    ],
+)
+def test_a_configuration_that_a_board_would_refuse_is_refused(
+    content: str, error: type[Exception], told: str, tmp_path: Path, root: Path
+) -> None:
+    config = private(tmp_path / "config.json", content)
+    with pytest.raises(error, match=told):
         make_image("RPI_PICO_W", saved(tmp_path, rp2_stock()), config, root=root)
+
+
+def test_secrets_that_others_may_read_are_refused(tmp_path: Path, root: Path) -> None:
+    config = private(tmp_path / "config.json", json.dumps(X509))
+    stock = saved(tmp_path, rp2_stock())
+    (tmp_path / "device.der").write_text("certificate")
+    (tmp_path / "device.key.der").write_text("key")
+    with pytest.raises(CredentialError, match=r"device\.key\.der"):
+        make_image("RPI_PICO_W", stock, config, root=root)
+    config.chmod(0o644)
+    with pytest.raises(CredentialError, match=r"config\.json"):
+        make_image("RPI_PICO_W", stock, config, root=root)
 
 
 @pytest.mark.parametrize(
     ("board", "stock", "told"),
     [
-        ("RPI_PICO_W", rp2_stock(uf2.RP2350_ARM_S), "is for RP2350, the board has RP2040"),
-        ("RPI_PICO2_W", rp2_stock(), "is for RP2040, the board has RP2350"),
-        ("ESP32_GENERIC", esp_stock(ESP32_S3), "is for ESP32-S3, the board has ESP32"),
+        ("RPI_PICO_W", rp2_stock(uf2.RP2350_ARM_S), "is for RP2350, not for RP2040"),
+        ("RPI_PICO_W", rp2_stock(frozen=b"; Raspberry Pi Pico with RP2040"), "not for Raspb.* W"),
+        ("RPI_PICO_W", rp2_stock(frozen=b"MicroPython v1.24.1 on 2024"), "is MicroPython v1.24"),
+        ("RPI_PICO2_W", rp2_stock(), "is for RP2040, not for RP2350"),
+        ("ESP32_GENERIC", esp_stock(ESP32_S3), "is for ESP32-S3, not for ESP32"),
         ("ESP32_GENERIC", rp2_stock(), "no ESP32 firmware"),
         ("RPI_PICO_W", esp_stock(), "no UF2"),
         ("RPI_PICO_W", rp2_stock()[:-512], "not complete"),
@@ -230,34 +261,21 @@ def test_the_place_of_the_file_system_can_be_named(tmp_path: Path, root: Path) -
     region = Region(1 << 20, 256 << 10)
     joined = make_image("RPI_PICO_W", stock, region=region, root=root)
     assert joined.region == region
-    assert check_software(read_file_system(flashed(joined.content, region), 256))
-    for wrong in (Region(1000, 256 << 10), Region(1 << 20, 1000), Region(0, 0)):
+    assert check_software(file_system.read(flashed(joined.content, region), 256))
+    for wrong in (Region(1000, 256 << 10), Region(1 << 20, 1000), Region(0, 0), HUGE, BELOW):
         with pytest.raises(ImageError, match="--filesystem"):
             make_image("RPI_PICO_W", stock, region=wrong, root=root)
 
 
-def test_files_without_room_are_refused() -> None:
-    with pytest.raises(ImageError, match="do not go into"):
-        build_file_system({"large": filling(100_000)}, 64 << 10, 256)
-
-
-def test_a_block_of_erased_bytes_is_a_block_that_is_written() -> None:
-    """Else a file of 0xFF would read as whatever the flash held before."""
-    files = {"erased": b"\xff" * 20_000}
-    blocks = build_file_system(files, 256 << 10, 256)
-    flash = bytearray(256 << 10)
-    for number, block in blocks.items():
-        flash[number * BLOCK_BYTES : (number + 1) * BLOCK_BYTES] = block
-    assert read_file_system(bytes(flash), 256) == files
-
-
 def test_damaged_software_is_found(tmp_path: Path, root: Path) -> None:
     joined = make_image("RPI_PICO_W", saved(tmp_path, rp2_stock()), root=root)
-    files = read_file_system(flashed(joined.content, PICO_W), 256)
+    files = file_system.read(flashed(joined.content, PICO_W), 256)
     for changed in ({"a/board.mpy": b"M"}, {"a/files.json": b"{}"}):
         with pytest.raises(ImageError):
             check_software({**files, **changed})
     with pytest.raises(ImageError, match="none of our software"):
         check_software({})
-    with pytest.raises(ImageError, match="cannot be read"):
-        read_file_system(struct.pack("<I", 7) * BLOCK_BYTES, 256)
+
+
+def test_every_board_has_its_chip() -> None:
+    assert set(CHIPS) == set(boards(source_tree())) - {"UNIX"}

@@ -35,6 +35,13 @@ def test_the_smallest_file_gives_the_defaults():
     assert settings.zones[0].target_centi_c == 2100
 
 
+def test_the_country_of_the_radio():
+    assert settings_of(wifi={"ssid": "s"}).wifi.country == ""
+    assert settings_of(wifi={"ssid": "s", "country": "DE"}).wifi.country == "DE"
+    for country in ("D", "de", "DEU", 49):
+        refused("wifi.country", wifi={"ssid": "s", "country": country})
+
+
 def test_the_defaults_would_be_accepted_from_a_file():
     members = {name: {row[0]: row[1] for row in rows} for name, rows in TABLES.items()}
     settings = settings_of(**members)
