@@ -230,12 +230,13 @@ def test_ctrl_c_leaves_the_old_software_running(bench):
 def test_a_full_disk(bench):
     bench.board.power_off()
     bench.board.fill(free_blocks=5)
-    bench.board.power_on()
-    before = bench.board.files()
     start = len(bench.board.transcript)
+    bench.board.power_on()
+    start = bench.board.wait_for("up a", start=start)
+    before = bench.board.files()
     with pytest.raises(DeployError, match=r"flash has 20 KB left, and \d+ KB are needed"):
         bench.deploy(2)
-    bench.running(1, start)
+    bench.board.wait_for("up a", start=start)
     assert bench.board.files() == before
     bench.board.power_off()
     bench.board.remove("/ballast")
