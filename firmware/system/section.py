@@ -7,7 +7,7 @@ and becomes the attribute `…_centi_c`, an int in 0.01 °C.
 
 from micropython import const
 
-from system.configuration import ConfigurationError
+from system.store import ConfigurationError
 
 # What a file may hold in one text; nothing of ours is longer than a connection string
 _LONGEST_TEXT = const(512)

@@ -13,9 +13,9 @@ import os
 from drivers.registry import kinds
 from micropython import const
 from system import log
-from system.configuration import ConfigurationError
 from system.log import Log
 from system.modules import forget
+from system.store import ConfigurationError
 
 # This file is FIRMWARE/thermostat/assembly.py
 _FIRMWARE = __file__.rpartition("/thermostat/")[0]
@@ -45,10 +45,10 @@ class _Files:
 def assemble(board):
     """The App on `board` (see boards/README.md), ready to run."""
     clock = board.clock()
-    log.configure(clock=clock)
+    log.clock = clock
     teller = Log("thermostat")
     settings, trouble = _load_settings(board.data_path, teller)
-    log.configure(level=settings.log_level)
+    log.level = settings.log_level
     from thermostat.app import App
 
     app = App(board, clock, settings)

@@ -11,7 +11,7 @@ from micropython import const
 from pnp.commands import Unavailable
 from pnp.property import Rejected
 from pnp.telemetry import Telemetry
-from system.rfc3339 import format_utc, parse_utc
+from system.clock import format_utc, parse_utc
 
 # A restart that is further away than a day was not meant
 _LONGEST_DELAY_S = const(86400)

@@ -5,8 +5,7 @@ the whole module alive that checked them, a tenth of a small board's heap.
 """
 
 from micropython import const
-from system.configuration import ConfigurationError
-from system.store import Store
+from system.store import ConfigurationError, Store
 
 from thermostat.settings import Settings
 

@@ -5,8 +5,8 @@ so that a slider that somebody drags does not wear the flash, and on the way out
 """
 
 from micropython import const
-from system.configuration import ConfigurationError
 from system.modules import forget
+from system.store import ConfigurationError
 
 # Whole seconds of uptime: eleven of them are never less than ten seconds
 _WRITE_PERIOD_S = const(11)

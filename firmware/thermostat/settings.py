@@ -24,7 +24,6 @@ they are in no message of this module, and nothing here has a repr that shows th
 """
 
 from micropython import const
-from system.configuration import ConfigurationError
 from system.section import (
     Section,
     checked_number,
@@ -33,6 +32,7 @@ from system.section import (
     fill,
     refuse_unknown,
 )
+from system.store import ConfigurationError
 
 from thermostat.zones import Zone, zones_from
 

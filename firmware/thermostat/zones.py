@@ -1,7 +1,6 @@
 """The zones of the configuration file: which sensor and which relay belong to which component."""
 
 from micropython import const
-from system.configuration import ConfigurationError
 from system.section import (
     checked_number,
     checked_switch,
@@ -11,6 +10,7 @@ from system.section import (
     joined,
     refuse_unknown,
 )
+from system.store import ConfigurationError
 
 # As many as the largest board has relays for; the sample model names two
 _MOST_ZONES = const(4)

@@ -10,7 +10,7 @@ from doubles.session import FakeHub, FakeSession
 from expect import raises
 from pnp.device import Device
 from pnp.model import load
-from system.rfc3339 import format_utc
+from system.clock import format_utc
 from thermostat.components import BoardComponent, bind_zones, degrees, report_information
 from thermostat.history import History
 from thermostat.setpoints import SetPoints

@@ -1,7 +1,7 @@
 import json
 
 from expect import raises
-from system.configuration import ConfigurationError
+from system.store import ConfigurationError
 from thermostat.settings import CONNECTION, CONTROL, SUPERVISION, TELEMETRY, Settings
 
 SECRET = "c2VjcmV0LWtleQ"
