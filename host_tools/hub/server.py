@@ -163,6 +163,11 @@ class HubServer:
             policy, host if port == 443 else f"{host}:{port}"
         )
 
+    def event_hub_connection_string(self, policy: str = "service") -> str:
+        """For clients of Event Hubs, who know no port but 5671."""
+        host = self.host_name if self._is_reached_by_name else self._address
+        return self.hub.event_hub_connection_string(host, policy)
+
     def device_connection_string(self, device_id: str) -> str:
         """Raises HubError 404001."""
         text = self.hub.device_connection_string(device_id)

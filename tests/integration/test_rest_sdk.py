@@ -350,6 +350,12 @@ def test_all_twins_page_by_page(tls):
         assert found == ["p0", "p1", "p2", "p3", "p4", "t1"], found
         with refused("Bad Request", "ArgumentInvalid"):
             iothub_registry_manager.query_iot_hub(QuerySpecification(query="SELECT a FROM b"))
+        some = QuerySpecification(query="SELECT * FROM devices WHERE deviceId IN ['p1', 't1']")
+        twins = iothub_registry_manager.query_iot_hub(some).items
+        assert [twin.device_id for twin in twins] == ["p1", "t1"]
+        count = QuerySpecification(query="SELECT COUNT() AS n FROM devices WHERE status='enabled'")
+        (row,) = iothub_registry_manager.query_iot_hub(count).items
+        assert row.additional_properties == {"n": 6}, row
         """,
         hub,
     )

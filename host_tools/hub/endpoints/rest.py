@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from host_tools.hub.endpoints import rest_devices, rest_twins
+from host_tools.hub.endpoints import rest_devices, rest_query, rest_twins
 from host_tools.hub.endpoints.rest_call import Answer, Call, Operation
 from host_tools.hub.endpoints.rest_errors import error_answer
 from host_tools.hub.state.errors import HubError, malformed, too_large, unauthorized
@@ -45,7 +45,7 @@ def _route(text: str, permission: str, operation: Operation, newer: bool = False
 
 ROUTES = (
     _route("GET /devices", REGISTRY_READ, rest_devices.list_devices),
-    _route("POST /devices/query", REGISTRY_READ, rest_devices.query_devices),
+    _route("POST /devices/query", REGISTRY_READ, rest_query.query_devices),
     _route("GET /devices/*", REGISTRY_READ, rest_devices.get_device),
     _route("PUT /devices/*", REGISTRY_WRITE, rest_devices.put_device),
     _route("DELETE /devices/*", REGISTRY_WRITE, rest_devices.delete_device),

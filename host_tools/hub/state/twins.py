@@ -7,7 +7,7 @@ Source: Azure IoT Hub developer guide, "Understand and use device twins in IoT H
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from host_tools.hub.state.connections import Connections
@@ -39,6 +39,35 @@ from host_tools.hub.state.twin_section import Section, merged_tags
 
 MAX_MODEL_ID_CHARS = 128  # DTDL's limit for the id of an interface
 _KIND = "twin"
+
+
+class TwinRow(Mapping[str, Json]):
+    """One twin as `Twins.get` has it, made member by member."""
+
+    def __init__(self, twins: Twins, device_id: str, twin: Twin) -> None:
+        self.device_id = device_id
+        self._twins = twins
+        self._twin = twin
+        self._whole: JsonObject | None = None
+
+    def __getitem__(self, name: str) -> Json:
+        # What queries mostly ask for, without the rest
+        if name == "deviceId":
+            return self.device_id
+        if name == "tags":
+            return self._twin.tags
+        return self.whole()[name]
+
+    def whole(self) -> JsonObject:
+        if self._whole is None:
+            self._whole = self._twins.get(self.device_id)
+        return self._whole
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.whole())
+
+    def __len__(self) -> int:
+        return len(self.whole())
 
 
 class Twins:
@@ -87,6 +116,12 @@ class Twins:
             "deviceScope": identity["deviceScope"],
             "parentScopes": identity["parentScopes"],
         }
+
+    def rows(self) -> Iterator[TwinRow]:
+        """All twins in the order of their ids, to be searched: each is looked up only as far as
+        it is asked about."""
+        for device_id in self._registry.device_ids():
+            yield TwinRow(self, device_id, self._twins.get(device_id) or FRESH)
 
     def device_view(self, device_id: str) -> JsonObject:
         """`{"desired": …, "reported": …}`, each with $version, without $metadata or tags: the

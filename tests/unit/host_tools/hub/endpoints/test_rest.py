@@ -256,7 +256,7 @@ def test_digital_twins_by_hand():
     assert wrong.headers["iothub-errorcode"] == "InvalidDigitalTwinJsonPatch"
 
 
-def test_pages_of_the_one_query():
+def test_pages_of_a_query():
     hub = make_hub("a", "b", "c")
     query = {"query": " select *  from devices "}
     first = ask(hub, "POST", "/devices/query", query, {"x-ms-max-item-count": "2"})
@@ -267,15 +267,57 @@ def test_pages_of_the_one_query():
     assert [twin["deviceId"] for twin in last.json] == ["c"]
     assert "x-ms-continuation" not in last.headers
     for body, headers in (
-        ({"query": "SELECT * FROM devices WHERE a = 1"}, {}),
+        ({"query": "SELECT * FROM devices WHERE a ="}, {}),
+        ({"query": "SELECT * FROM devices.jobs"}, {}),
         ({"query": 5}, {}),
         ([], {}),
         (query, {"x-ms-continuation": "!"}),
+        (query, {"x-ms-continuation": "eA=="}),
         (query, {"x-ms-max-item-count": "0"}),
         (query, {"x-ms-max-item-count": "many"}),
     ):
         reply = ask(hub, "POST", "/devices/query", body, headers)
         assert (reply.status, reply.reason) == (400, "Bad Request")
+
+
+_SIZE = "x-ms-max-item-count"
+
+
+def _all_pages(hub, text, size):
+    headers, items, pages = {"x-ms-max-item-count": str(size)}, [], 0
+    while True:
+        page = ask(hub, "POST", "/devices/query", {"query": text}, headers)
+        assert page.status == 200
+        assert len(page.json) <= size
+        items, pages = items + page.json, pages + 1
+        token = page.headers.get("x-ms-continuation")
+        if token is None:
+            return items, pages, page.headers["x-ms-item-type"]
+        headers = {**headers, "x-ms-continuation": token}
+
+
+def test_pages_with_conditions_limits_and_columns():
+    hub = make_hub(*"abcdefg")
+    for device_id in "bdfg":
+        ask(hub, "PATCH", f"/twins/{device_id}", {"tags": {"side": "left", "no": ord(device_id)}})
+    left = "FROM devices WHERE tags.side = 'left'"
+    items, pages, kind = _all_pages(hub, f"SELECT * {left}", 3)
+    assert ([item["deviceId"] for item in items], pages, kind) == (list("bdfg"), 2, "Twin")
+    # A whole page, and nothing behind it
+    assert _all_pages(hub, f"SELECT * {left}", 4)[1] == 1
+    items, pages, kind = _all_pages(hub, f"SELECT TOP 3 * {left}", 2)
+    assert ([item["deviceId"] for item in items], pages) == (list("bdf"), 2)
+    assert _all_pages(hub, f"SELECT TOP 0 * {left}", 2)[0] == []
+    items, pages, kind = _all_pages(hub, f"SELECT TOP 3 deviceId AS d {left}", 2)
+    assert (items, pages, kind) == ([{"d": "b"}, {"d": "d"}, {"d": "f"}], 2, "Raw")
+    items, pages, kind = _all_pages(hub, "SELECT connectionState, COUNT() AS n FROM devices", 2)
+    assert items == [{"connectionState": "Disconnected", "n": 7}]
+    # A page goes on after its last device, although that one is gone by now
+    first = ask(hub, "POST", "/devices/query", {"query": f"SELECT * {left}"}, {_SIZE: "2"})
+    hub.registry.delete("d")
+    headers = {_SIZE: "2", "x-ms-continuation": first.headers["x-ms-continuation"]}
+    rest = ask(hub, "POST", "/devices/query", {"query": f"SELECT * {left}"}, headers)
+    assert [item["deviceId"] for item in rest.json] == ["f", "g"]
 
 
 def test_bodies_that_lie_about_themselves():
