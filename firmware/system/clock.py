@@ -66,13 +66,6 @@ class Clock:
         unix_s = int(self._source.time()) + self._offset_s
         return unix_s if is_plausible(unix_s) else 0
 
-    def set_unix_time(self, unix_s):
-        """Take `unix_s` for the present time; False (and nothing changes) if implausible."""
-        if not is_plausible(unix_s):
-            return False
-        self._offset_s = unix_s - int(self._source.time())
-        return True
-
     def utc_text(self):
         """Now in RFC 3339, `2026-11-21T05:35:00Z`; "" while the date is not known."""
         unix_s = self.unix_time()

@@ -47,7 +47,7 @@ class Supervised:
 class Supervisor:
     """`watchdog` has `feed()`; `on_give_up(name)` should not return."""
 
-    def __init__(self, clock, log, watchdog=None, on_give_up=None):
+    def __init__(self, clock, log, watchdog, on_give_up):
         self.tasks = []
         self.given_up = False
         self._clock = clock
@@ -73,7 +73,7 @@ class Supervisor:
                 task.seen_ticks = self._clock.ticks_ms()
                 running.append(asyncio.create_task(self._keep_running(task)))
             while True:
-                if self.all_alive() and not self.given_up and self._watchdog:
+                if self.all_alive() and not self.given_up:
                     self._watchdog.feed()
                 await self._clock.sleep_ms(_FEED_PERIOD_MS)
         finally:
@@ -108,8 +108,9 @@ class Supervisor:
             await self._clock.sleep_ms(_RESTART_DELAY_MS)
 
     def _note_fall(self, task, error):
+        now_s = self._clock.uptime_s()
         task.falls += 1
-        often = self._falls_too_often(task)
+        task.fell_at_s = (task.fell_at_s + [now_s])[-_FALLS_TO_GIVE_UP:]
         try:
             gc.collect()
             task.traceback = traceback_text(error) if error else "it returned"
@@ -119,34 +120,16 @@ class Supervisor:
         except MemoryError:
             # No room to tell is no reason not to restart
             task.traceback = "no memory for the traceback"
-        if often:
-            self._give_up(task)
-
-    def _falls_too_often(self, task):
-        now_s = self._clock.uptime_s()
-        task.fell_at_s = task.fell_at_s[1 - _FALLS_TO_GIVE_UP :] + [now_s]
-        return (
-            len(task.fell_at_s) == _FALLS_TO_GIVE_UP
-            and now_s - task.fell_at_s[0] <= _FALLS_WITHIN_S
-        )
-
-    def _give_up(self, task):
-        # Should the reset fail, the watchdog, which is no longer fed, does it
-        self.given_up = True
-        self._log.error(
-            "%s fell %d times in ten minutes: giving up", task.name, len(task.fell_at_s)
-        )
-        if self._on_give_up:
+        within_s = now_s - task.fell_at_s[0]
+        if len(task.fell_at_s) == _FALLS_TO_GIVE_UP and within_s <= _FALLS_WITHIN_S:
+            # Should the reset fail, the watchdog, which is no longer fed, does it
+            self.given_up = True
+            self._log.error("%s fell too often within ten minutes: giving up", task.name)
             self._on_give_up(task.name)
 
 
 def traceback_text(error):
     """The last 600 characters of the traceback."""
     text = io.StringIO()
-    if hasattr(sys, "print_exception"):
-        sys.print_exception(error, text)
-    else:
-        import traceback
-
-        traceback.print_exception(error, file=text)
+    sys.print_exception(error, text)
     return text.getvalue().strip()[-_TRACEBACK_CHARACTERS:]

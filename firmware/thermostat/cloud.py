@@ -172,10 +172,8 @@ class Cloud:
         """Add the counters of messages to the dict `found`."""
         counters = self.session.counters
         found["state"] = self.session.state_name()
-        found["telemetry_sent"] = counters.sent
-        found["telemetry_acked"] = counters.acked
-        found["telemetry_dropped"] = counters.dropped
-        found["telemetry_waiting"] = counters.waiting
+        for name in ("sent", "acked", "dropped", "waiting"):
+            found["telemetry_" + name] = getattr(counters, name)
         found["desired_acked"] = self.device.accepted_count
         found["desired_rejected"] = self.device.rejected_count
         found["commands_answered"] = counters.commands

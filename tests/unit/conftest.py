@@ -3,7 +3,9 @@ without chance."""
 
 import asyncio
 import gc
+import sys
 import time
+import traceback
 
 import hypothesis
 
@@ -28,6 +30,7 @@ def _ticks_add(ticks, delta):
     return (ticks + delta) & (_PERIOD - 1)
 
 
+sys.print_exception = lambda error, file: traceback.print_exception(error, file=file)
 time.ticks_ms = _ticks_ms
 time.ticks_diff = _ticks_diff
 time.ticks_add = _ticks_add
