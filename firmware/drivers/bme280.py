@@ -87,8 +87,8 @@ class BME280(I2CSensor):
             trimming = self._identify()
         if trimming[2]:
             # Takes effect with the write to ctrl_meas (BME280 §5.4.3).
-            self._bus.writeto_mem(self._address, _CTRL_HUM, _HUMIDITY_ONCE)
-        self._bus.writeto_mem(self._address, _CTRL_MEAS, _FORCED_ALL_ONCE)
+            self.bus.writeto_mem(self.address, _CTRL_HUM, _HUMIDITY_ONCE)
+        self.bus.writeto_mem(self.address, _CTRL_MEAS, _FORCED_ALL_ONCE)
         self._trimming = trimming
 
     def _collect(self, reading):
@@ -120,7 +120,7 @@ class BME280(I2CSensor):
 
     def _check_done(self, has_humidity):
         state = self._state
-        self._bus.readfrom_mem_into(self._address, _CTRL_HUM, state)  # and status, and ctrl_meas
+        self.bus.readfrom_mem_into(self.address, _CTRL_HUM, state)  # and status, and ctrl_meas
         if state[1] & _MEASURING:
             self._raise(SensorBusError, "does not end to measure")
         kept = state[2] & _SETTINGS_MASK == _FORCED_ALL_ONCE[0] & _SETTINGS_MASK
@@ -138,8 +138,8 @@ class BME280(I2CSensor):
         if self._read(_STATUS, bytearray(1))[0] & _COPYING_CALIBRATION:
             self._raise(SensorBusError, "still starting")
         # The filter is left on by others, and can be set for certain only in sleep mode.
-        self._bus.writeto_mem(self._address, _CTRL_MEAS, _SLEEP)
-        self._bus.writeto_mem(self._address, _CONFIG, _FILTER_OFF)
+        self.bus.writeto_mem(self.address, _CTRL_MEAS, _SLEEP)
+        self.bus.writeto_mem(self.address, _CONFIG, _FILTER_OFF)
         data = self._read_twice(_CALIBRATION, bytearray(26), bytearray(26))
         t, p, h = unpack_from("<Hhh", data, 0), unpack_from("<Hhhhhhhhh", data, 6), None
         # All zero, or all ones: no working chip
@@ -159,7 +159,7 @@ class BME280(I2CSensor):
         return buffer
 
     def _read(self, register, buffer):
-        self._bus.readfrom_mem_into(self._address, register, buffer)
+        self.bus.readfrom_mem_into(self.address, register, buffer)
         return buffer
 
 

@@ -65,8 +65,8 @@ class I2CSensor:
     """
 
     def __init__(self, bus, address):
-        self._bus = bus
-        self._address = address
+        self.bus = bus
+        self.address = address
 
     def start(self):
         """Begin one measurement of everything that the chip measures."""
@@ -91,7 +91,7 @@ class I2CSensor:
         self._raise(SensorBusError, "bus error %s" % code)
 
     def _raise(self, kind, text):
-        raise kind("%s at 0x%02x: %s" % (self.NAME, self._address, text))
+        raise kind("%s at 0x%02x: %s" % (self.NAME, self.address, text))
 
     def _check(self, value, lowest, highest, unit):
         if not lowest <= value <= highest:

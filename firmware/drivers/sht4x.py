@@ -63,12 +63,12 @@ class SHT4x(I2CSensor):
         self._answer = bytearray(6)
 
     def _begin(self):
-        self._bus.writeto(self._address, _MEASURE_HIGH_PRECISION)
+        self.bus.writeto(self.address, _MEASURE_HIGH_PRECISION)
 
     def _collect(self, reading):
         # While it converts, the chip acknowledges no read: that arrives as "does not answer".
         answer = self._answer
-        self._bus.readfrom_into(self._address, answer)
+        self.bus.readfrom_into(self.address, answer)
         if crc8(answer, 0, 2) != answer[2] or crc8(answer, 3, 5) != answer[5]:
             self._raise(SensorChecksumError, "wrong CRC")
         temperature = temperature_centi_c(answer[0] << 8 | answer[1])

@@ -39,7 +39,7 @@ class Clock:
     """
 
     def __init__(self, source=time):
-        self._source = source
+        self.source = source
         self.ticks_ms = source.ticks_ms
         self.ticks_diff = source.ticks_diff
         self.ticks_add = source.ticks_add
@@ -63,7 +63,7 @@ class Clock:
 
     def unix_time(self):
         """Seconds since 1970 (int), or 0 while the board cannot know the date."""
-        unix_s = int(self._source.time()) + self._offset_s
+        unix_s = int(self.source.time()) + self._offset_s
         return unix_s if is_plausible(unix_s) else 0
 
     def utc_text(self):

@@ -45,7 +45,7 @@ class Link:
     """One connection, from its name look-up to its end. Raises OSError and nothing else."""
 
     def __init__(self, dialer, host, port):
-        self._dialer = dialer
+        self.dialer = dialer
         self._peer = (host, port)
         self._began = dialer.clock.ticks_ms()
         self._address = None
@@ -75,7 +75,7 @@ class Link:
             taken = _none_or_raise(error)
         if taken and not self._is_verified:
             self._is_verified = True
-            self._dialer.last_good = (self._peer, self._address)
+            self.dialer.last_good = (self._peer, self._address)
         return taken or 0
 
     def read_into(self, buffer, offset, size):
@@ -115,24 +115,24 @@ class Link:
             raise OSError("the link is closed")
         if self._is_verified:
             return
-        clock = self._dialer.clock
-        if clock.ticks_diff(clock.ticks_ms(), self._began) > self._dialer.timeout_ms:
+        clock = self.dialer.clock
+        if clock.ticks_diff(clock.ticks_ms(), self._began) > self.dialer.timeout_ms:
             what = "TLS handshake" if self._tls else "connection" if self._socket else "address"
             raise OSError("no %s in time" % what)
 
     def _resolve(self):
         """The name is looked up anew for each link; the last good address is a fallback only."""
         try:
-            self._address = self._dialer.resolver(*self._peer)
+            self._address = self.dialer.resolver(*self._peer)
         except OSError:
-            peer, self._address = self._dialer.last_good or (None, None)
+            peer, self._address = self.dialer.last_good or (None, None)
             if peer != self._peer:
                 raise OSError("no such name, or no network: check HostName")
         if self._address is not None:
             self._start_tcp()
 
     def _start_tcp(self):
-        self._socket = self._dialer.sockets.socket()
+        self._socket = self.dialer.sockets.socket()
         self._socket.setblocking(False)
         try:
             self._socket.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
@@ -162,7 +162,7 @@ class Link:
     def _start_tls(self):
         self._poll = None
         try:
-            self._tls = self._dialer.context.wrap_socket(
+            self._tls = self.dialer.context.wrap_socket(
                 self._socket, server_hostname=self._peer[0], do_handshake_on_connect=False
             )
         except ValueError as error:
@@ -173,10 +173,10 @@ class _Readable:
     """Waits in asyncio's own queue; one object a link, so that a wake-up costs asyncio's part."""
 
     def __init__(self, stream):
-        self._stream = stream
+        self.stream = stream
 
     def __iter__(self):
-        asyncio.core._io_queue.queue_read(self._stream)
+        asyncio.core._io_queue.queue_read(self.stream)
         # One turn of waiting, then the end: by a native iterator, since raising costs more
         return iter(_ONE_TURN)
 

@@ -68,9 +68,9 @@ class Store:
         self.path = path
         self.source = ""
         self.problem = None
-        self._files = files or os
+        self.files = files or os
         self._open = files.open if files else open
-        self._validate = validate
+        self.validate = validate
 
     def load(self):
         """The dict of the newest valid copy, None if there is no file at all.
@@ -102,7 +102,7 @@ class Store:
         assert content, "an empty dict has no first member to put the seal before"
         new = self.path + ".new"
         if not self._exists(self.path) and self._sealed(new):
-            self._files.rename(new, self.path)  # step 3, where the power went after step 2
+            self.files.rename(new, self.path)  # step 3, where the power went after step 2
         present = self._sealed(self.path)
         if present == content:
             return False
@@ -112,7 +112,7 @@ class Store:
     def _read(self, path):
         """The bytes of `path`, None if there is no such file. Raises ConfigurationError."""
         try:
-            size = self._files.stat(path)[6]
+            size = self.files.stat(path)[6]
         except OSError:
             return None
         if size > _LARGEST_BYTES:
@@ -136,9 +136,9 @@ class Store:
                 "the seal does not match: the file was damaged, or edited",
                 'after an edit, delete the member "seal"',
             )
-        if self._validate is None:
+        if self.validate is None:
             raise _refused("has no seal")
-        self._validate(found)
+        self.validate(found)
         if path == self.path:
             try:
                 # Before what a person wrote: their text is left as it is
@@ -162,8 +162,8 @@ class Store:
         new, former = self.path + ".new", self.path + ".bak"
         self._write(new, text)
         if keep_former:
-            self._files.rename(self.path, former)
-        self._files.rename(new, self.path)
+            self.files.rename(self.path, former)
+        self.files.rename(new, self.path)
         self._sync()
         if not keep_former and not self._exists(former):
             # The first file of all has no former one to fall back to: itself, then
@@ -180,18 +180,18 @@ class Store:
                     raise OSError(28)  # ENOSPC: some file systems take a part and do not say so
         except OSError:
             if self._exists(path):
-                self._files.remove(path)
+                self.files.remove(path)
             raise
         self._sync()
 
     def _sync(self):
         """Make what was closed durable, where closing does not."""
-        if hasattr(self._files, "sync"):
-            self._files.sync()
+        if hasattr(self.files, "sync"):
+            self.files.sync()
 
     def _exists(self, path):
         try:
-            self._files.stat(path)
+            self.files.stat(path)
         except OSError:
             return False
         return True

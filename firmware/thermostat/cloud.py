@@ -29,23 +29,23 @@ class Schedule:
 
     def __init__(self, clock, period_s, delta, least_s):
         self.sent = None
-        self._clock = clock
-        self._period_s = period_s
-        self._delta = delta
-        self._least_s = least_s
+        self.clock = clock
+        self.period_s = period_s
+        self.delta = delta
+        self.least_s = least_s
         self._sent_s = 0
 
     def is_due(self, value):
         """Whether `value` should be sent now."""
         if self.sent is None:
             return True
-        elapsed_s = self._clock.uptime_s() - self._sent_s
-        has_moved = self._delta and abs(value - self.sent) >= self._delta
-        return elapsed_s >= (self._least_s if has_moved else self._period_s)
+        elapsed_s = self.clock.uptime_s() - self._sent_s
+        has_moved = self.delta and abs(value - self.sent) >= self.delta
+        return elapsed_s >= (self.least_s if has_moved else self.period_s)
 
     def note_sent(self, value):
         self.sent = value
-        self._sent_s = self._clock.uptime_s()
+        self._sent_s = self.clock.uptime_s()
 
 
 class ZoneComponent:
@@ -58,20 +58,20 @@ class ZoneComponent:
     def __init__(
         self, component, name, default_centi_c, room, set_points, settings, session, clock
     ):
-        self._component = component
-        self._name = name
-        self._default_centi_c = default_centi_c
-        self._room = room
-        self._set_points = set_points
-        self._control = settings.control
-        self._clock = clock
+        self.component = component
+        self.name = name
+        self.default_centi_c = default_centi_c
+        self.room = room
+        self.set_points = set_points
+        self.control = settings.control
+        self.clock = clock
         pace = settings.telemetry
         delta, least_s = pace.zone_delta_centi_c, pace.zone_least_s
         self._temperature = Schedule(clock, pace.zone_period_s, delta, least_s)
         # Of the maximum, since the start, which is told when it is worth it, or has waited
         self._maximum = Schedule(clock, pace.working_set_period_s, delta, least_s)
         self._highest = None
-        self._telemetry = Telemetry(session, component, ("temperature",), (2,))
+        self.telemetry = Telemetry(session, component, ("temperature",), (2,))
         component.bind_property(
             "targetTemperature", self._set_target, self._bounded(default_centi_c), self._target()
         )
@@ -79,38 +79,38 @@ class ZoneComponent:
 
     def tend(self):
         """Send what is due."""
-        centi_c = self._room and self._room.temperature_centi_c
+        centi_c = self.room and self.room.temperature_centi_c
         if centi_c is None:
             return
         if self._highest is None or centi_c > self._highest:
             self._highest = centi_c
         if self._highest != self._maximum.sent and self._maximum.is_due(self._highest):
             self._maximum.note_sent(self._highest)
-            self._component.report("maxTempSinceLastReboot", degrees(self._highest))
+            self.component.report("maxTempSinceLastReboot", degrees(self._highest))
         if self._temperature.is_due(centi_c):
-            self._telemetry.values[0] = centi_c
-            if self._telemetry.send():
+            self.telemetry.values[0] = centi_c
+            if self.telemetry.send():
                 self._temperature.note_sent(centi_c)
 
     def _target(self):
         """The set point in use, in °C."""
-        return self._bounded(self._set_points.get(self._name, self._default_centi_c))
+        return self._bounded(self.set_points.get(self.name, self.default_centi_c))
 
     def _bounded(self, centi_c):
         """In °C, within the installer's bounds: they may have changed since it was kept."""
-        control = self._control
+        control = self.control
         bounded = max(control.target_lowest_centi_c, min(centi_c, control.target_highest_centi_c))
         return degrees(bounded)
 
     def _set_target(self, value):
         """Apply a set point in °C; return the one in use."""
-        lowest = self._control.target_lowest_centi_c
-        highest = self._control.target_highest_centi_c
+        lowest = self.control.target_lowest_centi_c
+        highest = self.control.target_highest_centi_c
         # A number that no temperature has is still a number here: compare before rounding
         if not lowest <= value * 100 <= highest:
             bounds = "must be from %s to %s" % (degrees(lowest), degrees(highest))
             raise Rejected(bounds, self._target())
-        self._set_points.set(self._name, round(value * 100))
+        self.set_points.set(self.name, round(value * 100))
         return self._target()
 
     def _report(self, since):
@@ -118,10 +118,10 @@ class ZoneComponent:
             since_s = parse_utc(since)
         except ValueError as error:
             raise Rejected("since: %s" % error)
-        now_s = self._clock.unix_time()
+        now_s = self.clock.unix_time()
         if not now_s:
             raise Unavailable("the date is not known")
-        found = self._room and self._room.history.report(min(since_s, now_s), now_s)
+        found = self.room and self.room.history.report(min(since_s, now_s), now_s)
         if not found:
             raise Unavailable("no temperature is known of that time")
         high, low, mean, start_s, end_s = found
@@ -144,11 +144,11 @@ class Cloud:
     def __init__(self, device, session, zones, board, settings, clock, restart_after):
         self.device = device
         self.session = session
-        self._zones = zones
-        self._board = board
-        self._restart_after = restart_after
+        self.zones = zones
+        self.board = board
+        self.restart_after = restart_after
         self._memory = Schedule(clock, settings.telemetry.working_set_period_s, 0, 0)
-        self._telemetry = None
+        self.telemetry = None
         root = device.component()
         interface = root.interface
         root.report("connectivity", settings.connectivity)
@@ -157,15 +157,15 @@ class Cloud:
         if "reboot" in interface.commands:
             root.bind_command("reboot", self._reboot)
         if "workingSet" in interface.telemetry:
-            self._telemetry = Telemetry(session, root, ("workingSet",), (1,))
+            self.telemetry = Telemetry(session, root, ("workingSet",), (1,))
 
     def tend(self):
         """Send what is due. To be called about once a second."""
-        for zone in self._zones:
+        for zone in self.zones:
             zone.tend()
-        if self._telemetry and self._memory.is_due(0):
-            self._telemetry.values[0] = self._board.heap_in_use() * 10 // 1024
-            self._telemetry.send()
+        if self.telemetry and self._memory.is_due(0):
+            self.telemetry.values[0] = self.board.heap_in_use() * 10 // 1024
+            self.telemetry.send()
             self._memory.note_sent(0)
 
     def statistics(self, found):
@@ -183,4 +183,4 @@ class Cloud:
     def _reboot(self, delay_s):
         if not 0 <= delay_s <= _LONGEST_DELAY_S:
             raise Rejected("delay must be from 0 to %d seconds" % _LONGEST_DELAY_S)
-        self._restart_after(delay_s)
+        self.restart_after(delay_s)

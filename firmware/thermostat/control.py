@@ -56,7 +56,7 @@ class ZoneControl:
         self.reason = _REASON_FAULT
         self.alarm = 0
         self.temperature_centi_c = None
-        self._settings = settings
+        self.settings = settings
         self._alarms = HeatAlarms(settings) if heats else None
         # Minimum off counts from boot
         self._unchanged_ms = 0
@@ -75,7 +75,7 @@ class ZoneControl:
         self._age_ms = min(_LONGEST, self._age_ms + dt_ms)
         if valid is not None:
             self._note_reading(temperature_centi_c, valid)
-        if self._age_ms >= self._settings.sensor_lost_s * 1000 and not self.fault:
+        if self._age_ms >= self.settings.sensor_lost_s * 1000 and not self.fault:
             self.fault = _FAULT_LOST
             self._good = 0
         heat = self._decide(target_centi_c)
@@ -88,7 +88,7 @@ class ZoneControl:
         return heat
 
     def _note_reading(self, temperature_centi_c, valid):
-        settings = self._settings
+        settings = self.settings
         if (
             valid
             and temperature_centi_c >= settings.plausible_lowest_centi_c
@@ -107,7 +107,7 @@ class ZoneControl:
                 self.fault = _FAULT_ABSURD if valid else _FAULT_LOST
 
     def _decide(self, target_centi_c):
-        settings = self._settings
+        settings = self.settings
         temperature = self.temperature_centi_c
         if self.fault or temperature is None or not self._alarms:
             self.reason = _REASON_FAULT
@@ -147,11 +147,11 @@ class HeatAlarms:
     """
 
     def __init__(self, settings):
-        self._settings = settings
+        self.settings = settings
         # A room that goes round within its hysteresis never rises by more than twice that
         self._progress = min(settings.no_warming_rise_centi_c, settings.hysteresis_centi_c)
-        self._alarm = 0
-        self._heat = False
+        self.alarm = 0
+        self.heat = False
         self._sum = 0
         self._readings = 0
         self._minute_ms = 0
@@ -163,9 +163,9 @@ class HeatAlarms:
 
     def step(self, dt_ms, temperature_centi_c, heat):
         """The alarms, as bits. `dt_ms` from 0 to 2^28; a temperature of None is not known."""
-        if heat != self._heat:
-            self._heat = heat
-            self._alarm &= ~(_ALARM_WARMING_OFF if heat else _ALARM_ON_TOO_LONG)
+        if heat != self.heat:
+            self.heat = heat
+            self.alarm &= ~(_ALARM_WARMING_OFF if heat else _ALARM_ON_TOO_LONG)
             self._switched_s = self._sum = self._readings = self._minute_ms = 0
             self._mark = None
         self._minute_ms += dt_ms
@@ -174,7 +174,7 @@ class HeatAlarms:
             self._readings += 1
         if self._minute_ms >= _MINUTE_MS:
             self._end_minute()
-        return self._alarm
+        return self.alarm
 
     def _end_minute(self):
         elapsed_s = self._minute_ms // 1000
@@ -182,12 +182,12 @@ class HeatAlarms:
         self._sum = self._readings = self._minute_ms = 0
         self._switched_s = min(_LONGEST, self._switched_s + elapsed_s)
         self._marked_s = min(_LONGEST, self._marked_s + elapsed_s)
-        if self._heat and self._switched_s >= self._settings.on_too_long_s:
-            self._alarm |= _ALARM_ON_TOO_LONG
+        if self.heat and self._switched_s >= self.settings.on_too_long_s:
+            self.alarm |= _ALARM_ON_TOO_LONG
         if mean is None:
             # Without a sensor nothing can be said: watch anew when it is back
             self._mark = None
-        elif self._heat:
+        elif self.heat:
             self._watch_on(mean, self._mark)
         else:
             self._watch_off(mean, self._mark)
@@ -203,20 +203,20 @@ class HeatAlarms:
             # Still falling: what counts is warming from the lowest point; its time runs on
             self._mark = mean
         elif mean - mark >= self._progress:
-            self._alarm &= ~_ALARM_NOT_WARMING
+            self.alarm &= ~_ALARM_NOT_WARMING
             self._set_mark(mean)
-        if self._marked_s >= self._settings.no_warming_window_s:
-            self._alarm |= _ALARM_NOT_WARMING
+        if self._marked_s >= self.settings.no_warming_window_s:
+            self.alarm |= _ALARM_NOT_WARMING
 
     def _watch_off(self, mean, mark):
-        if self._alarm & _ALARM_WARMING_OFF:
+        if self.alarm & _ALARM_WARMING_OFF:
             if mean <= self._risen_from:
-                self._alarm &= ~_ALARM_WARMING_OFF
+                self.alarm &= ~_ALARM_WARMING_OFF
                 self._mark = None
-        elif self._switched_s < self._settings.warming_settle_s:
+        elif self._switched_s < self.settings.warming_settle_s:
             self._mark = None
-        elif mark is not None and mean - mark >= self._settings.warming_rise_centi_c:
-            self._alarm |= _ALARM_WARMING_OFF
+        elif mark is not None and mean - mark >= self.settings.warming_rise_centi_c:
+            self.alarm |= _ALARM_WARMING_OFF
             self._risen_from = mark
-        elif mark is None or mean < mark or self._marked_s >= self._settings.warming_window_s:
+        elif mark is None or mean < mark or self._marked_s >= self.settings.warming_window_s:
             self._set_mark(mean)

@@ -30,7 +30,7 @@ class History:
     """`clock` gives the uptime. Good readings only, please."""
 
     def __init__(self, clock):
-        self._clock = clock
+        self.clock = clock
         # Of each bucket; the temperature x time of an hour at 327.67 °C has 27 bits
         self._highest = array("h", [_LOWEST] * _BUCKETS)
         self._lowest = array("h", [_HIGHEST] * _BUCKETS)
@@ -57,7 +57,7 @@ class History:
 
     def _account(self):
         """Now; the last reading held until then, or until it was too old."""
-        now_s = self._clock.uptime_s()
+        now_s = self.clock.uptime_s()
         end_s = min(now_s, self._until_s)
         for level in range(len(_LEVELS)):
             start_s = self._from_s

@@ -25,13 +25,13 @@ class Room:
         self.control = ZoneControl(settings, relay is not None)
         self.history = history
         self.reading = Reading()
-        self._zone = zone
-        self._set_points = set_points
-        self._relay = relay
+        self.zone = zone
+        self.set_points = set_points
+        self.relay = relay
         self._is_on = None  # of the relay, as far as that is known
-        self._open_bus = open_bus
-        self._log = log
-        self._sensor = None
+        self.open_bus = open_bus
+        self.log = log
+        self.sensor = None
         self._outcome = None  # of the measurement since the last tick: good, failed or none
         self._trouble = ""
         self.switch_off()
@@ -39,35 +39,35 @@ class Room:
     def begin(self):
         """Start one measurement; the ms after which `finish` may be called, or -1: it failed."""
         try:
-            if self._sensor is None:
-                zone = self._zone
-                self._sensor = open_sensor(zone.sensor, self._open_bus(zone.bus), zone.address)
-            self._sensor.start()
+            if self.sensor is None:
+                zone = self.zone
+                self.sensor = open_sensor(zone.sensor, self.open_bus(zone.bus), zone.address)
+            self.sensor.start()
         except SensorError as error:
             self._lose(error)
             return -1
-        return self._sensor.CONVERSION_MS
+        return self.sensor.CONVERSION_MS
 
     def finish(self):
         """Take the measurement in; True if it gave a temperature."""
         try:
-            self._sensor.finish(self.reading)
+            self.sensor.finish(self.reading)
         except SensorError as error:
             self._lose(error)
             return False
         self._outcome = True
         if self._trouble:
             self._trouble = ""
-            self._log.info("%s: the sensor is back", self.name)
+            self.log.info("%s: the sensor is back", self.name)
         return True
 
     def regulate(self, dt_ms):
         """One tick: decide and switch the relay; True while heating. Allocates nothing."""
         outcome = self._outcome
         self._outcome = None
-        control, zone = self.control, self._zone
+        control, zone = self.control, self.zone
         measured = self.reading.temperature_centi_c + zone.calibration_centi_c
-        target = self._set_points.get(self.name, zone.target_centi_c)
+        target = self.set_points.get(self.name, zone.target_centi_c)
         heat = control.step(dt_ms, measured, outcome, target)
         self.temperature_centi_c = None if control.fault else control.temperature_centi_c
         if outcome and not control.fault:
@@ -80,15 +80,15 @@ class Room:
         self._switch(False)
 
     def _switch(self, heat):
-        if self._relay is not None:
-            self._relay.value(1 if heat else 0)
+        if self.relay is not None:
+            self.relay.value(1 if heat else 0)
         self._is_on = heat
 
     def _lose(self, error):
         """A measurement failed. The sensor is opened anew next time, the cause told once."""
         self._outcome = False
-        self._sensor = None
+        self.sensor = None
         trouble = "%s: %s" % (type(error).__name__, error)
         if trouble != self._trouble:
             self._trouble = trouble
-            self._log.warning("%s: no temperature: %s", self.name, trouble)
+            self.log.warning("%s: no temperature: %s", self.name, trouble)

@@ -25,43 +25,43 @@ class SetPoints:
     """
 
     def __init__(self, path, clock, log, names, files=None):
-        self._path = path
-        self._files = files
-        self._clock = clock
-        self._log = log
+        self.path = path
+        self.files = files
+        self.clock = clock
+        self.log = log
         self._changed = False
         self._next_write_s = 0
-        self._targets = self._loaded(names)
+        self.targets = self._loaded(names)
         forget(_STORE)
 
     def get(self, name, default_centi_c):
         """The accepted set point of zone `name`, or the default."""
-        return self._targets.get(name, default_centi_c)
+        return self.targets.get(name, default_centi_c)
 
     def set(self, name, target_centi_c):
         """Accept a set point."""
-        if self._targets.get(name) != target_centi_c:
-            self._targets[name] = target_centi_c
+        if self.targets.get(name) != target_centi_c:
+            self.targets[name] = target_centi_c
             self._changed = True
 
     def poll(self):
         """Write what changed, if it is time. To be called often; costs nothing mostly."""
-        if self._changed and self._clock.uptime_s() >= self._next_write_s:
+        if self._changed and self.clock.uptime_s() >= self._next_write_s:
             self.flush()
 
     def flush(self):
         """Write what changed, now: on the way out. True if nothing is left to write."""
         if not self._changed:
             return True
-        self._next_write_s = self._clock.uptime_s() + _WRITE_PERIOD_S
+        self._next_write_s = self.clock.uptime_s() + _WRITE_PERIOD_S
         from system.store import Store
 
         try:
-            Store(self._path, self._files).save({"version": 1, "targets": self._targets})
+            Store(self.path, self.files).save({"version": 1, "targets": self.targets})
             self._changed = False
         except (OSError, MemoryError) as error:
             # Flash or heap is full. The set points hold all the same; the next poll tries again
-            self._log.warning("set points not kept in flash: %s", error)
+            self.log.warning("set points not kept in flash: %s", error)
         del Store
         forget(_STORE)
         return not self._changed
@@ -70,7 +70,7 @@ class SetPoints:
         """{zone name: 0.01 °C} of the file, as far as it can be used."""
         from system.store import ConfigurationError, Store
 
-        store = Store(self._path, self._files, _check)
+        store = Store(self.path, self.files, _check)
         targets = {}
         try:
             found = store.load()
@@ -80,7 +80,7 @@ class SetPoints:
         except ConfigurationError as error:
             store.problem = error
         if store.problem:
-            self._log.warning("set points: %s", store.problem)
+            self.log.warning("set points: %s", store.problem)
         return {name: targets[name] for name in targets if name in names}
 
 
