@@ -27,8 +27,6 @@ from micropython import const
 # A configuration with two zones has about 1.5 KB; a larger file than this is no file of ours and
 # would only fill the heap
 _LARGEST_BYTES = const(8192)
-# Ours have four levels. MicroPython's parser takes 20,000, each of which costs heap
-_DEEPEST = const(8)
 _HEAD = const(b'{"seal":"')
 # Where the sealed text begins: after the seal and its closing quote
 _BODY_AT = const(26)
@@ -40,16 +38,11 @@ class ConfigurationError(Exception):
     Never put a value into `reason` that may be a secret.
     """
 
-    def __init__(self, key, reason, advice="correct the file and start again", file=""):
+    def __init__(self, key, reason, advice="correct the file and start again"):
         self.key = key
         self.reason = reason
         self.advice = advice
-        self.file = file
-
-    def within(self, file):
-        """This error, of that file."""
-        self.file = file
-        return self
+        self.file = ""
 
     def __str__(self):
         parts = [part for part in (self.file, self.key, self.reason) if part]
@@ -85,7 +78,8 @@ class Store:
                 found = self._found(path)
             except ConfigurationError as error:
                 if not path.endswith(".new"):  # whose writing was cut short, no more
-                    self.problem = self.problem or error.within(path)
+                    error.file = path
+                    self.problem = self.problem or error
                 continue
             if found is not None:
                 self.source = path
@@ -214,31 +208,12 @@ def _is_sealed(content):
 def _parsed(content):
     """The dict in `content`, without its seal. Raises ConfigurationError."""
     try:
-        _check_depth(content)
         found = json.loads(content.decode())
-    except (ValueError, RuntimeError) as error:  # RuntimeError: nested too deep for the parser
+    except (ValueError, RuntimeError, MemoryError) as error:
+        # The last two: nested too deep, which no file of ours is
         raise _refused("is not JSON: %s" % error)
     if not isinstance(found, dict):
         raise _refused("is not a JSON object")
     if _is_sealed(content):
         del found["seal"]
     return found
-
-
-def _check_depth(content):
-    """Raise ValueError if JSON `content` (bytes) is nested deeper than any file of ours."""
-    depth = 0
-    in_text = escaped = False
-    for byte in content:
-        if escaped:
-            escaped = False
-        elif byte == 0x22:
-            in_text = not in_text
-        elif in_text:
-            escaped = byte == 0x5C
-        elif byte in b"[{":
-            depth += 1
-            if depth > _DEEPEST:
-                raise ValueError("nested deeper than %d levels" % _DEEPEST)
-        elif byte in b"]}":
-            depth -= 1

@@ -36,7 +36,7 @@ _FAREWELL_STEP_MS = const(10)
 class App:
     """The appliance on `board` (see boards/README.md), as yet without rooms and cloud.
 
-    `settings`: `Settings.control`, `.telemetry` and `.supervision` are kept, the rest is not.
+    `settings`: its `control`, `telemetry` and `supervision` are kept, the rest is not.
     """
 
     def __init__(self, board, clock, settings):

@@ -41,7 +41,7 @@ _MOST_READINGS = const(4096)
 
 
 class ZoneControl:
-    """`settings` is `Settings.control`; `heats` False: a zone without a relay, never heated.
+    """`settings` is the section `control`; `heats` False: a zone without a relay, never heated.
 
     heat    what the relay should do
     fault   why the sensor is not trusted: 0 it is, 1 no reading, 2 readings that no room has
@@ -143,7 +143,7 @@ class HeatAlarms:
     faster than the sun does is not told from it. No alarm switches anything.
 
     A zone that warmed while off stays alarmed until heat is wanted again or the room is back where
-    it rose from; one that did not warm, until it does. `settings` is `Settings.control`.
+    it rose from; one that did not warm, until it does. `settings` is the section `control`.
     """
 
     def __init__(self, settings):

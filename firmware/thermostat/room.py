@@ -11,7 +11,7 @@ from thermostat.control import ZoneControl
 
 
 class Room:
-    """`zone` is its entry in the settings, `settings` is `Settings.control`.
+    """`zone` is its entry in the settings, `settings` is the section `control`.
 
     `relay` is the pin of its relay, high: on; None: the room is measured and never heated.
     `open_bus(number)` gives the I2C bus that the sensor is on. `set_points` and `history`: of the
