@@ -7,6 +7,7 @@ THERMO_HOUSE        folder with the pipes to a house process; without it the hou
 THERMO_SPEED        seconds in the rooms per real second (default 1)
 THERMO_OUTSIDE      record of the outside, see fetch_outside.py (default: 5 °C for ever)
 THERMO_OUTSIDE_ROW  hour of the record at which the replay begins (default 336: 15 January)
+THERMO_DNS          name server, as 127.0.0.1:5300 (default: the PC's, of /etc/resolv.conf)
 THERMO_RESET_CAUSE  set by the launcher: power_on, software or watchdog
 THERMO_TICKS_PERIOD ms after which ticks wrap, a power of two (default: never; boards: 2^30)
 
@@ -17,13 +18,14 @@ named `button` lies in the data folder.
 import gc
 import hashlib
 import os
-import socket
 import sys
 
 from simulated.watchdog import LIMIT_MS, Watchdog
 
 NAME = "UNIX"
 WATCHDOG_LIMIT_MS = LIMIT_MS
+# The PC's clock is set by others: no time server is asked unless the configuration names one
+KEEPS_TIME = True
 # Exit code that asks the launcher to start the process again.
 RESET_EXIT_CODE = 75
 
@@ -56,6 +58,7 @@ def _find_site(folder):
 
 site = _find_site(os.getenv("THERMO_HOUSE"))
 """The world of this board. Not part of the contract: for start.py and tests."""
+_resolver = None
 
 
 def i2c(bus):
@@ -63,6 +66,18 @@ def i2c(bus):
     wires = site.bus(bus)
     wires.recover()
     return wires
+
+
+def one_wire(bus):
+    """Bus 0. Raises ValueError: no such bus."""
+    from simulated.onewire import OneWire
+
+    return OneWire(site.line(bus))
+
+
+def chip_temperature():
+    """°C of the processor: warmer than the room it is in."""
+    return site.chip_temperature()
 
 
 def relay_pin(index):
@@ -92,13 +107,34 @@ def network_up():
     return True
 
 
-def resolver(host, port):
-    """The socket address of host and port. Raises OSError.
+def network_state():
+    return "joined"
 
-    This blocks. On a PC that is bearable: the local hub is an address or `localhost`, and the
-    system's own resolver is bounded and cached. Boards bring a resolver that does not block.
+
+def resolver(host, port):
+    """The socket address of host and port, or None: ask again. Raises OSError.
+
+    Names of /etc/hosts are not known to it, but for `localhost`.
     """
-    return socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM)[0][-1]
+    global _resolver
+    if _resolver is None:
+        from system.names import Resolver
+
+        _resolver = Resolver(_name_servers, random_below)
+    return _resolver.resolve(host, port)
+
+
+def _name_servers():
+    given = os.getenv("THERMO_DNS")
+    if given:
+        return [given]
+    try:
+        with open("/etc/resolv.conf") as file:
+            words = " ".join(file).split()
+    except OSError:
+        return []
+    found = [words[at + 1] for at in range(len(words) - 1) if words[at] == "nameserver"]
+    return [address for address in found if ":" not in address]  # IPv4 only
 
 
 def clock():
@@ -111,6 +147,10 @@ def clock():
     from simulated.ticks import WrappingTime
 
     return Clock(WrappingTime(period))
+
+
+def set_time(unix_s):
+    """Nothing: the PC keeps its own clock."""
 
 
 def watchdog(timeout_ms):

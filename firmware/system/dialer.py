@@ -124,10 +124,10 @@ class Link:
         """The name is looked up anew for each link; the last good address is a fallback only."""
         try:
             self._address = self.dialer.resolver(*self._peer)
-        except OSError:
+        except OSError as error:
             peer, self._address = self.dialer.last_good or (None, None)
             if peer != self._peer:
-                raise OSError("no such name, or no network: check HostName")
+                raise OSError("no address: %s; check HostName and network" % error)
         if self._address is not None:
             self._start_tcp()
 

@@ -4,7 +4,7 @@ Tasks under the supervisor, none of which waits for another:
     control    decide for each room and switch its relay, every tick
     sampling   measure each room
     network    step the session with the hub, if there is one
-    upkeep     telemetry that is due, set points to flash, statistics, restarts
+    upkeep     date, telemetry that is due, set points to flash, statistics, restarts
 
 On every way out the relays go off first. What it consists of is put together by `assembly`.
 """
@@ -46,6 +46,7 @@ class App:
         self.rooms = []
         self.set_points = None
         self.cloud = None
+        self.timekeeper = None
         self.supervisor = None
         self._control = settings.control
         self._pace = settings.telemetry
@@ -112,6 +113,8 @@ class App:
             if self.clock.uptime_s() >= statistics_due_s:
                 statistics_due_s = self.clock.uptime_s() + self._pace.stats_period_s
                 self.print_statistics()
+            if self.timekeeper is not None:
+                self.timekeeper.poll()
             if self.cloud is not None:
                 self.cloud.tend()
             self.set_points.poll()

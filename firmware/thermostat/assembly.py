@@ -57,6 +57,8 @@ def assemble(board):
                 _add_room(app, "zones[%d]." % at, zone, settings.control)
         except _Trouble as error:
             trouble = error
+    # None where the system keeps the clock, unless servers are configured
+    app.timekeeper = _timekeeper(board, clock, settings.ntp_servers)
     gc.collect()
     try:
         if settings.connection_string:
@@ -88,20 +90,31 @@ def _read_settings(folder, teller):
     return found
 
 
+def _timekeeper(board, clock, servers):
+    if servers == [] or (servers is None and getattr(board, "KEEPS_TIME", False)):
+        return None
+    from system.ntp import SERVERS, Timekeeper
+
+    return Timekeeper(servers or SERVERS, board, clock, log.Log("clock"))
+
+
 def _add_room(app, path, zone, settings):
+    from drivers.registry import bus_opener
+
     from thermostat.history import History
     from thermostat.room import Room
 
     board = app.board
+    open_bus = bus_opener(zone.sensor, board)
     try:
-        board.i2c(zone.bus)
+        open_bus(zone.bus)
         pin = None if zone.relay is None else board.relay_pin(zone.relay)
     except ValueError as error:
         raise _Trouble(path + "bus", error)
     except IndexError:
         raise _Trouble(path + "relay", "%s has no relay %d" % (board.NAME, zone.relay))
     history = History(app.clock)
-    room = Room(zone, settings, pin, board.i2c, app.set_points, history, log.Log("room"))
+    room = Room(zone, settings, pin, open_bus, app.set_points, history, log.Log("room"))
     app.rooms.append(room)
 
 

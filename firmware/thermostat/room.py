@@ -14,7 +14,7 @@ class Room:
     """`zone` is its entry in the settings, `settings` is the section `control`.
 
     `relay` is the pin of its relay, high: on; None: the room is measured and never heated.
-    `open_bus(number)` gives the I2C bus that the sensor is on. `set_points` and `history`: of the
+    `open_bus(number)` gives the bus that the sensor is on. `set_points` and `history`: of the
     modules of these names. `temperature_centi_c` is the last trusted reading as of the last
     tick, or None while there is none.
     """

@@ -6,12 +6,17 @@ The file is one JSON object. Every member may be left out except `version`:
      "connection_string": "HostName=...;DeviceId=...;SharedAccessKey=...",
      "root_certificates": ["hub-ca.der"],     DER files beside this one; none: Azure's own roots
      "wifi": {"ssid": "...", "password": "..."},
+     "ntp_servers": ["time.windows.com"],     up to 4, "name" or "name:port"; [] asks none; without
+                                              it three public ones (none on a PC), see system/ntp
      "model": "dtmi:com:example:TemperatureController;1",
      "connectivity": "wifi",                  how the device reports to be connected
      "log_level": "info",                     debug, info, warning, error, off
      "zones": [{"name": "thermostat1",        the component of the model
                 "present": true,              false: not fitted, and no fault
-                "sensor": "sht4x", "bus": 0, "address": 68,    address null: the chip's usual one
+                "sensor": "sht4x",            bme280, bmp280, ds18b20, sht4x, or chip: the
+                                              processor's own, for which relay must be null
+                "bus": 0, "address": 68,      of I2C; of a ds18b20 one-wire, "28-0000075a1b2c";
+                                              null: the chip's usual one, the only one there
                 "calibration_c": 0.0,         added to what the sensor reads
                 "relay": 0,                   null: this zone only measures; its polarity is
                                               the board's affair, see boards/README.md
@@ -43,6 +48,7 @@ TABLES = {
         ' connection_string "" 0 512'
         " root_certificates [] 0 4"
         " wifi {} 0 99"
+        " ntp_servers [] 0 4"
         # Source: DTDL v2, "Digital Twin Model Identifier": at most 128 characters
         ' model "dtmi:com:example:TemperatureController;1" 1 128'
         ' connectivity "wifi" 0 32'
@@ -243,6 +249,12 @@ def checked(found, sensor_kinds=None):
     for name in settings.root_certificates:
         if _wrong(name, "", 1, 64) or "/" in name or name[0] == ".":
             raise ConfigurationError("root_certificates", "must be names of files beside this one")
+    for name in settings.ntp_servers:
+        host, colon, port = ("" if _wrong(name, "", 1, 64) else name).partition(":")
+        if not host or (colon and not port.encode().isdigit()):
+            raise ConfigurationError(
+                "ntp_servers", "must be like time.windows.com or 10.0.0.1:123"
+            )
     for rule in _RULES:
         _check_rule(settings, rule)
     if control.sample_period_ms * control.bad_readings > control.sensor_lost_s * 1000:
@@ -250,6 +262,8 @@ def checked(found, sensor_kinds=None):
             "control.sensor_lost_s", "must be bad_readings x sample_period_ms or more"
         )
     _check_zones(settings.zones, control, sensor_kinds)
+    if "ntp_servers" not in found:
+        settings.ntp_servers = None
     settings.connection.model_id = model
     settings.connection.product = "thermostat-micropython/0.1"
     settings.log_level = 10 + 10 * _LEVELS.index(level)
@@ -269,7 +283,9 @@ def _section(name, found, path):
         key = rows[at]
         default, lowest, highest = [json.loads(word) for word in rows[at + 1 : at + 4]]
         value = found.get(key, default)
-        reason = _wrong(value, default, lowest, highest)
+        # On one wire an address is a text, of which the zone knows more
+        is_text = key == "address" and isinstance(value, str)
+        reason = "" if is_text else _wrong(value, default, lowest, highest)
         if reason:
             raise ConfigurationError(path + key, reason if key in found else "is missing")
         if key == "zones":
@@ -336,6 +352,7 @@ def _check_zones(zones, control, sensor_kinds):
             )
         if sensor_kinds and zone.sensor not in sensor_kinds:
             raise ConfigurationError(path + "sensor", "must be one of " + ", ".join(sensor_kinds))
+        _check_address(zone, path)
         if not lowest <= zone.target_centi_c <= highest:
             bounds = "must be from %.2f to %.2f" % (lowest / 100, highest / 100)
             raise ConfigurationError(path + "target_c", bounds)
@@ -347,3 +364,21 @@ def _check_zones(zones, control, sensor_kinds):
     ):
         if len(set(values)) < len(values):
             raise ConfigurationError("zones", "two zones have the same " + what)
+
+
+def _check_address(zone, path):
+    """By the kind of sensor; that of a DS18B20 is brought into lower case."""
+    address = zone.address
+    if zone.sensor == "ds18b20" and address is not None:
+        zone.address = address = str(address).lower()
+        digits = address.encode()
+        if len(digits) != 15 or digits[:3] != b"28-" or digits[3:].strip(b"0123456789abcdef"):
+            raise ConfigurationError(path + "address", "must be like 28-0000075a1b2c")
+    elif isinstance(address, str):
+        raise ConfigurationError(path + "address", _wrong(address, 0, 8, 119))
+    if zone.sensor == "chip" and (address is not None or zone.relay is not None):
+        raise ConfigurationError(
+            path + ("relay" if address is None else "address"),
+            "must be null, since the chip's own sensor does not feel the room",
+            "take it away, or fit a sensor",
+        )

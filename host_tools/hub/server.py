@@ -17,9 +17,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
+from aiohttp import web
+
 from host_tools.hub import certificates
 from host_tools.hub.endpoints import amqp, mqtt
 from host_tools.hub.endpoints.rest import rest_app
+from host_tools.hub.endpoints.websocket import add_websockets
 from host_tools.hub.listeners import (
     Serve,
     bind,
@@ -140,11 +143,16 @@ class HubServer:
                 serving = (
                     serve_streams(bound, context, kind.serve, self.hub)
                     if kind.serve
-                    else serve_https(bound, context, rest_app(self.hub))
+                    else serve_https(bound, context, self._web_app())
                 )
                 await stack.enter_async_context(serving)
                 self.doors.append(Door(kind.name, kind.use, self.host, bound.getsockname()[1]))
             self._stack = stack.pop_all()
+
+    def _web_app(self) -> web.Application:
+        app = rest_app(self.hub)
+        add_websockets(app, self.hub)
+        return app
 
     async def stop(self) -> None:
         """Close the doors, then the state. Harmless when not started."""

@@ -361,6 +361,29 @@ def test_all_twins_page_by_page(tls):
     )
 
 
+def test_many_identities_at_once(tls):
+    hub = _new_hub()
+    run_script(
+        tls,
+        """
+        from azure.iot.hub.models import ExportImportDevice
+        entries = [ExportImportDevice(id=f"n{n}", import_mode="create", status="enabled",
+                                      tags={"n": n}) for n in range(100)]
+        done = iothub_registry_manager.bulk_create_or_update_devices(entries)
+        assert done.is_successful and not done.errors, done
+        again = iothub_registry_manager.bulk_create_or_update_devices(entries[:2])
+        assert not again.is_successful
+        told = [(error.device_id, error.error_code) for error in again.errors]
+        assert told == [("n0", "DeviceAlreadyExists"), ("n1", "DeviceAlreadyExists")], told
+        gone = [ExportImportDevice(id=f"n{n}", import_mode="delete") for n in range(99)]
+        assert iothub_registry_manager.bulk_create_or_update_devices(gone).is_successful
+        """,
+        hub,
+    )
+    assert hub.registry.device_ids() == ("n99", "t1")
+    assert hub.twins.get("n99")["tags"] == {"n": 99}
+
+
 def test_queue_is_purged(tls):
     hub = _new_hub()
     for _ in range(3):

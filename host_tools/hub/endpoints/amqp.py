@@ -17,6 +17,7 @@ from host_tools.hub.endpoints.amqp_cbs import build_cbs_route
 from host_tools.hub.endpoints.amqp_connection import Connection
 from host_tools.hub.endpoints.amqp_devicebound import build_devicebound_route
 from host_tools.hub.endpoints.amqp_events import build_events_route
+from host_tools.hub.endpoints.amqp_feedback import build_feedback_route
 from host_tools.hub.endpoints.amqp_management import build_management_route
 from host_tools.hub.endpoints.amqp_nodes import Grants, Route
 from host_tools.hub.state.hub import Hub
@@ -41,6 +42,7 @@ def build_routes(grants: Grants) -> Sequence[Route]:
         build_cbs_route(grants),
         build_devicebound_route(grants),
         build_events_route(grants),
+        build_feedback_route(grants),
         build_management_route(grants),
     )
 

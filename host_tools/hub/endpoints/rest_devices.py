@@ -31,6 +31,12 @@ async def put_device(hub: Hub, call: Call) -> Answer:
     return _device_answer(hub.registry.update(device_id, identity, call.if_match))
 
 
+async def update_devices(hub: Hub, call: Call) -> Answer:
+    """400 as soon as one of them failed, with the same body; the others are done."""
+    outcome = hub.bulk.apply(call.json())
+    return Answer(outcome, status=200 if outcome["isSuccessful"] else 400)
+
+
 async def delete_device(hub: Hub, call: Call) -> Answer:
     hub.registry.delete(call.names[0], call.if_match)
     return Answer(status=204)

@@ -108,11 +108,38 @@ class Telemetry:
         self._registry.require(device_id)
         _check_size(body, bag)
         event = self._build(device_id, body, bag, model_id, auth_method)
-        self._last[event.partition] = event.sequence_number
-        self._uncommitted.append(event)
-        self._store.append_event(_to_row(event))
+        self._keep(event)
         self._connections.touch(device_id)
         return event
+
+    def append_notice(
+        self,
+        device_id: str,
+        body: bytes,
+        system: dict[str, str],
+        properties: dict[str, str],
+        source: str,
+    ) -> None:
+        """Take an event of the hub's own about a device, which need not exist any more."""
+        enqueued_ms = int(self._clock() * 1000)
+        partition = self.partition_of(device_id)
+        annotations: dict[str, str | int] = {
+            "iothub-connection-device-id": device_id,
+            "iothub-enqueuedtime": enqueued_ms,
+            "iothub-message-source": source,
+        }
+        self._keep(
+            Event(
+                partition=partition,
+                sequence_number=self._last[partition] + 1,
+                enqueued_ms=enqueued_ms,
+                device_id=device_id,
+                body=body,
+                system=system,
+                properties=dict(properties.items()),
+                annotations=annotations,
+            )
+        )
 
     def subscribe(self, callback: Callable[[Event], None]) -> Callable[[], None]:
         """Call `callback` with every event once it is committed. Returns: the way to stop."""
@@ -166,6 +193,11 @@ class Telemetry:
         if now - self._swept_s >= SWEEP_S:
             self._swept_s = now
             self._store.trim_events(int((now - RETENTION_S) * 1000), KEPT_PER_PARTITION)
+
+    def _keep(self, event: Event) -> None:
+        self._last[event.partition] = event.sequence_number
+        self._uncommitted.append(event)
+        self._store.append_event(_to_row(event))
 
     def _build(
         self,

@@ -21,6 +21,8 @@ ALLOWED = {
 OUTSIDE_WORLD = {"machine", "network", "socket", "usocket", "ssl", "tls", "select", "board", "os"}
 MAY_REACH_OUT = {
     "system/dialer.py",
+    "system/names.py",
+    "system/ntp.py",
     "system/tls.py",
     "system/store.py",
     "thermostat/assembly.py",

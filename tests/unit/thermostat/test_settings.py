@@ -148,6 +148,37 @@ def test_zones_are_checked():
             refused("zones[0].%s" % key, zones=[dict(ZONE, **{key: value})])
 
 
+def test_a_one_wire_address_is_the_chips_number():
+    wire = {"name": "thermostat1", "sensor": "ds18b20"}
+    zones = settings_of(
+        zones=[
+            dict(wire, address="28-0000075A1B2C"),
+            dict(wire, name="b", address="28-0000075a1b2d", relay=0),
+            dict(wire, name="c", address=None, bus=1),
+        ]
+    ).zones
+    assert [zone.address for zone in zones] == ["28-0000075a1b2c", "28-0000075a1b2d", None]
+    for address in (40, "", "28", "28-0000075a1b2", "28-0000075a1b2c0", "10-0000075a1b2c"):
+        refused("zones[0].address", zones=[dict(wire, address=address)])
+    for address in ("28-0000075a1b2g", "28-000g075a1b2c", "28:0000075a1b2c", True, []):
+        refused("zones[0].address", zones=[dict(wire, address=address)])
+    refused("same sensor", zones=[wire, dict(wire, name="b")])
+    refused("zones[0].address", zones=[dict(ZONE, address="28-0000075a1b2c")])
+
+
+def test_the_chips_own_sensor_only_measures():
+    chip = {"name": "thermostat1", "sensor": "chip"}
+    assert settings_of(zones=[chip]).zones[0].relay is None
+    with raises(ConfigurationError) as caught:
+        settings_of(zones=[dict(chip, relay=0)])
+    assert str(caught.error) == (
+        "zones[0].relay: must be null, since the chip's own sensor does not feel "
+        "the room; take it away, or fit a sensor"
+    )
+    refused("zones[0].address", zones=[dict(chip, address=64)])
+    refused("same sensor", zones=[chip, dict(chip, name="b")])
+
+
 def test_two_zones_share_neither_name_relay_nor_sensor():
     other = {"name": "thermostat2", "sensor": "sht4x", "bus": 1}
     settings_of(zones=[dict(ZONE, relay=0), dict(other, relay=1)])
@@ -173,6 +204,14 @@ def test_texts_are_checked():
     for name in ("zones", "control", "telemetry", "connection", "supervision", "wifi"):
         refused(name, **{name: 5})
         refused(name, **{name: None})
+
+
+def test_time_servers_are_names():
+    assert settings_of().ntp_servers is None
+    for names in ([], ["time.windows.com"], ["10.0.0.1:12300", "a", "b", "c"]):
+        assert settings_of(ntp_servers=names).ntp_servers == names
+    for names in (None, "a", {}, [5], [""], [":123"], ["a:"], ["a:b"], ["a"] * 5, ["a" * 65]):
+        refused("ntp_servers", ntp_servers=names)
 
 
 def test_secrets_are_in_no_message_and_in_no_repr():

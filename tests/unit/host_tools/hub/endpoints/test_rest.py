@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from host_tools.hub.endpoints.rest import MAX_BODY_BYTES, ROUTES, rest_app
 from host_tools.hub.state import methods
+from host_tools.hub.state.c2d import Message
 from host_tools.hub.wire.sas import build_token
 
 VERSION = "?api-version=2021-04-12"
@@ -318,6 +319,22 @@ def test_pages_with_conditions_limits_and_columns():
     headers = {_SIZE: "2", "x-ms-continuation": first.headers["x-ms-continuation"]}
     rest = ask(hub, "POST", "/devices/query", {"query": f"SELECT * {left}"}, headers)
     assert [item["deviceId"] for item in rest.json] == ["f", "g"]
+
+
+def test_feedback_by_hand():
+    hub = make_hub("d1")
+    address = "/messages/serviceBound/feedback"
+    assert ask(hub, "GET", address).status == 204
+    hub.c2d.send("d1", Message(b"x", message_id="m1", ack="full"))
+    hub.c2d.purge("d1")
+    hub.clock.now_s += 15
+    for verb, path in (("POST", "/abandon"), ("DELETE", "")):
+        found = ask(hub, "GET", address + VERSION)
+        assert found.json[0]["statusCode"] == "Purged"
+        lock = found.headers["etag"].strip('"')
+        assert ask(hub, verb, f"{address}/{lock}{path}").status == 204
+        assert ask(hub, verb, f"{address}/{lock}{path}").status == 412
+    assert ask(hub, "GET", address).status == 204
 
 
 def test_bodies_that_lie_about_themselves():
