@@ -14,7 +14,7 @@ from micropython import const
 
 from drivers.reading import (
     NOT_MEASURED,
-    I2CSensor,
+    Sensor,
     SensorAbsent,
     SensorBusError,
     SensorChecksumError,
@@ -60,20 +60,20 @@ _FULL_HUMIDITY = const(419430400)
 _HUMIDITY_TOLERANCE = const(20971520)
 
 
-class BME280(I2CSensor):
+class BME280(Sensor):
     """One BME280 or BMP280.
 
     The chip is identified and its calibration read at the first `start()`, and again at the
     first one after any error: it may have been absent, have lost its power or be another one.
     """
 
-    NAME = "BME280"
     # At most 9.3 ms for one sample of each (BME280 §9.1); one more for the tick in which the
     # caller's millisecond counter stood.
     CONVERSION_MS = 11
 
     def __init__(self, bus, address=0x76):
-        super().__init__(bus, address)
+        super().__init__(bus, "BME280 at 0x%02x" % address)
+        self.address = address
         self._state = bytearray(3)
         self._data = self._copy = None
         # The trimming values t1.., p1.., h1.. (h None: a BMP280), None: not known (any more)

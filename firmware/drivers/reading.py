@@ -57,16 +57,16 @@ class SensorRangeError(SensorError):
 _NOT_ACKNOWLEDGED = (errno.ENODEV, errno.EIO)
 
 
-class I2CSensor:
-    """A chip called NAME at `address` of `bus`. Raises SensorError, and nothing else, for what
-    chip or bus do: each chip's own `_begin()` and `_collect(reading)` may let OSErrors pass.
+class Sensor:
+    """A chip on `bus`, with the name that errors have. Raises SensorError, and nothing else, for
+    what chip or bus do: each chip's own `_begin()` and `_collect(reading)` may let OSErrors pass.
 
     The caller waits: `start()`, CONVERSION_MS, `finish(reading)`. Nothing sleeps.
     """
 
-    def __init__(self, bus, address):
+    def __init__(self, bus, name):
         self.bus = bus
-        self.address = address
+        self.name = name
 
     def start(self):
         """Begin one measurement of everything that the chip measures."""
@@ -91,8 +91,8 @@ class I2CSensor:
         self._raise(SensorBusError, "bus error %s" % code)
 
     def _raise(self, kind, text):
-        raise kind("%s at 0x%02x: %s" % (self.NAME, self.address, text))
+        raise kind("%s: %s" % (self.name, text))
 
     def _check(self, value, lowest, highest, unit):
         if not lowest <= value <= highest:
-            self._raise(SensorRangeError, "%d %s is out of range" % (value, unit))
+            self._raise(SensorRangeError, "%s %s is out of range" % (value, unit))

@@ -7,7 +7,7 @@ Source: Sensirion, SHT4x data sheet, version 6.
 
 from micropython import const
 
-from drivers.reading import NOT_MEASURED, I2CSensor, SensorChecksumError
+from drivers.reading import NOT_MEASURED, Sensor, SensorChecksumError
 
 # Source: data sheet, "Overview of I2C commands".
 _MEASURE_HIGH_PRECISION = const(b"\xfd")
@@ -50,16 +50,16 @@ def humidity_centi_percent(raw):
     return (raw * 2500 + 6553) // 13107 - 600
 
 
-class SHT4x(I2CSensor):
+class SHT4x(Sensor):
     """One SHT4x."""
 
-    NAME = "SHT4x"
     # At most 8.3 ms at high precision (data sheet, "Timings"); one more for the tick in which
     # the caller's millisecond counter stood.
     CONVERSION_MS = 10
 
     def __init__(self, bus, address=0x44):
-        super().__init__(bus, address)
+        super().__init__(bus, "SHT4x at 0x%02x" % address)
+        self.address = address
         self._answer = bytearray(6)
 
     def _begin(self):
