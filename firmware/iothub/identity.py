@@ -24,7 +24,8 @@ _BASE64_EXTRA = const(b"+/")
 class Identity:
     """Host, device id and key of one device. `gateway` is the host to dial, or None.
 
-    The key is in no text of this object: not in `repr`, not in an error.
+    A device that shows a certificate has the key None. The key is in no text of this object: not
+    in `repr`, not in an error.
     """
 
     def __init__(self, host, device_id, key, gateway=None):
@@ -47,7 +48,8 @@ class Identity:
 
 
 def parse(connection_string):
-    """Read `HostName=...;DeviceId=...;SharedAccessKey=...[;GatewayHostName=...]`.
+    """Read `HostName=...;DeviceId=...;SharedAccessKey=...[;GatewayHostName=...]`, or with
+    `x509=true` in place of the key.
 
     Raises IdentityError, naming what is missing or malformed.
     """
@@ -57,7 +59,11 @@ def parse(connection_string):
     host = _host(fields, "HostName")
     device_id = _required(fields, "DeviceId")
     _check(device_id, "DeviceId", _DEVICE_ID_EXTRA, _LONGEST_DEVICE_ID)
-    key = _key(_required(fields, "SharedAccessKey"))
+    key = None
+    if fields.get("x509") != "true":
+        key = _key(_required(fields, "SharedAccessKey"))
+    elif "SharedAccessKey" in fields:
+        raise IdentityError("x509=true and SharedAccessKey exclude each other")
     gateway = _host(fields, "GatewayHostName") if "GatewayHostName" in fields else None
     return Identity(host, device_id, key, gateway)
 

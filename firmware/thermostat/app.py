@@ -48,11 +48,15 @@ class App:
         self.cloud = None
         self.timekeeper = None
         self.supervisor = None
+        # Called once, without arguments, when all tasks have been at work for a while
+        self.on_up = None
         self._control = settings.control
         self._pace = settings.telemetry
         self._limits = settings.supervision
         self._restart_at = None
         self._has_left = False
+        self._falls = 0
+        self._steady_since_s = 0
 
     # ---- running
 
@@ -124,6 +128,19 @@ class App:
                 self.board.reset()
             self.supervisor.alive(_UPKEEP)
             await self.clock.sleep_ms(_UPKEEP_MS)
+            if self.on_up is not None and self._is_up():
+                on_up, self.on_up = self.on_up, None
+                on_up()
+
+    def _is_up(self):
+        """Control has ticked by then; whether all tasks are on time, and none fell for a while."""
+        falls = 0
+        for task in self.supervisor.tasks:
+            falls += task.falls
+        now_s = self.clock.uptime_s()
+        if falls != self._falls or not self.supervisor.all_alive():
+            self._falls, self._steady_since_s = falls, now_s
+        return now_s - self._steady_since_s >= self._limits.up_after_s
 
     # ---- what others ask for
 
@@ -138,6 +155,12 @@ class App:
         return self.clock.ticks_diff(self.clock.ticks_ms(), self._restart_at) >= 0
 
     def _give_up(self, name):
+        self._switch_off()
+        from system.recovery import note_crash
+
+        for task in self.supervisor.tasks:
+            if task.name == name:
+                note_crash(self.board.data_path + "/crash.txt", name, task.traceback)
         self.leave()
         self.board.reset()
 

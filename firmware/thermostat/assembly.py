@@ -163,6 +163,12 @@ def _build_session(app, device, outbox, settings):
         who = parse(settings.connection_string)
     except IdentityError as error:
         raise _Trouble("connection_string", error)
+    if who.key() is None:
+        raise _Trouble(
+            "connection_string",
+            "x509=true is understood, but this version cannot connect by certificate; "
+            "use a device with a key, or a newer version",
+        )
     try:
         context = make_context(_roots(board.data_path, settings.root_certificates))
     except OSError as error:

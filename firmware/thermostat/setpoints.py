@@ -70,12 +70,17 @@ class SetPoints:
         """{zone name: 0.01 °C} of the file, as far as it can be used."""
         from system.store import ConfigurationError, Store
 
-        store = Store(self.path, self.files, _check)
+        def validate(found):
+            wrong = check(found)
+            if wrong:
+                raise ConfigurationError(*wrong)
+
+        store = Store(self.path, self.files, validate)
         targets = {}
         try:
             found = store.load()
             if found is not None:
-                _check(found)
+                validate(found)
                 targets = found["targets"]
         except ConfigurationError as error:
             store.problem = error
@@ -84,13 +89,12 @@ class SetPoints:
         return {name: targets[name] for name in targets if name in names}
 
 
-def _check(found):
-    """Raise ConfigurationError unless `found` is what `SetPoints` writes."""
-    from system.store import ConfigurationError
-
+def check(found):
+    """(key, reason) if `found`, a dict, is not what `SetPoints` writes; else None."""
     targets = found.get("targets")
     if found.get("version") != 1 or len(found) != 2 or not isinstance(targets, dict):
-        raise ConfigurationError("", "is no file of set points")
+        return "", "is no file of set points"
     for name in targets:
         if type(targets[name]) is not int or not 0 <= targets[name] <= _HIGHEST_CENTI_C:
-            raise ConfigurationError("targets." + name[:64], "is no temperature in 0.01 °C")
+            return "targets." + name[:64], "is no temperature in 0.01 °C"
+    return None

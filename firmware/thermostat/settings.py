@@ -4,8 +4,15 @@ The file is one JSON object. Every member may be left out except `version`:
 
     {"version": 1,
      "connection_string": "HostName=...;DeviceId=...;SharedAccessKey=...",
+     "certificate": "device.der",             the device's own and its key, DER files beside this
+     "private_key": "device.key.der",         one; then the string is HostName=...;DeviceId=...;
+                                              x509=true
+     "provisioning": {"host": "global.azure-devices-provisioning.net", "id_scope": "0ne...",
+                      "registration_id": "...", "key": "..."},    in place of a connection string;
+                                              without "key": by certificate and private_key
      "root_certificates": ["hub-ca.der"],     DER files beside this one; none: Azure's own roots
-     "wifi": {"ssid": "...", "password": "..."},
+     "wifi": {"ssid": "...", "password": "...",
+              "country": "DE"},              whose radio rules hold; none: the port's default
      "ntp_servers": ["time.windows.com"],     up to 4, "name" or "name:port"; [] asks none; without
                                               it three public ones (none on a PC), see system/ntp
      "model": "dtmi:com:example:TemperatureController;1",
@@ -24,8 +31,9 @@ The file is one JSON object. Every member may be left out except `version`:
      "control": {...}, "telemetry": {...}, "connection": {...}, "supervision": {...}}
 
 The members of the last four are the tables below; temperatures in °C. An unknown member is
-refused, with the nearest that there is. `connection_string` and `wifi.password` are secrets:
-they are in no message of this module, and nothing here has a repr that shows them.
+refused, with the nearest that there is. `connection_string`, `wifi.password` and
+`provisioning.key` are secrets: they are in no message of this module, and nothing here has a repr
+that shows them.
 """
 
 import json
@@ -46,6 +54,9 @@ TABLES = {
     "": (
         " version 0 1 1"
         ' connection_string "" 0 512'
+        ' certificate "" 0 64'
+        ' private_key "" 0 64'
+        " provisioning {} 0 99"
         " root_certificates [] 0 4"
         " wifi {} 0 99"
         " ntp_servers [] 0 4"
@@ -61,7 +72,8 @@ TABLES = {
         " connection {} 0 99"
         " supervision {} 0 99"
     ),
-    "wifi": ' ssid "" 0 32 password "" 0 64',
+    "wifi": ' ssid "" 0 32 password "" 0 64 country "" 0 2',
+    "provisioning": ' host "" 1 512 id_scope "" 1 512 registration_id "" 1 512 key "" 0 512',
     "zones": (
         # Source: DTDL v2, "name"
         ' name "" 1 64'
@@ -173,6 +185,8 @@ TABLES = {
         # Without a sign for so long, a task hangs: the watchdog is no longer fed
         " control_limit_ms 6000 1000 30000"
         " network_limit_ms 60000 5000 600000"
+        # With all tasks at work for so long the software is good, and the start was no bad one
+        " up_after_s 10 1 600"
     ),
 }
 
@@ -247,8 +261,17 @@ def checked(found, sensor_kinds=None):
     if level not in _LEVELS:
         raise ConfigurationError("log_level", "must be one of " + ", ".join(_LEVELS))
     for name in settings.root_certificates:
-        if _wrong(name, "", 1, 64) or "/" in name or name[0] == ".":
-            raise ConfigurationError("root_certificates", "must be names of files beside this one")
+        _check_file_name(name, "root_certificates")
+    for key in ("certificate", "private_key"):
+        if key in found:
+            _check_file_name(found[key], key)
+    if bool(settings.certificate) != bool(settings.private_key):
+        raise ConfigurationError("certificate", "and private_key belong together")
+    if settings.provisioning and settings.connection_string:
+        raise ConfigurationError("provisioning", "and connection_string exclude each other")
+    country = settings.wifi.country
+    if len(country) == 1 or country.upper() != country:
+        raise ConfigurationError("wifi.country", "must be two capital letters, such as DE")
     for name in settings.ntp_servers:
         host, colon, port = ("" if _wrong(name, "", 1, 64) else name).partition(":")
         if not host or (colon and not port.encode().isdigit()):
@@ -268,6 +291,11 @@ def checked(found, sensor_kinds=None):
     settings.connection.product = "thermostat-micropython/0.1"
     settings.log_level = 10 + 10 * _LEVELS.index(level)
     return settings
+
+
+def _check_file_name(name, key):
+    if _wrong(name, "", 1, 64) or "/" in name or name[0] == ".":
+        raise ConfigurationError(key, "must name files that lie beside the configuration")
 
 
 def _section(name, found, path):
@@ -290,8 +318,9 @@ def _section(name, found, path):
             raise ConfigurationError(path + key, reason if key in found else "is missing")
         if key == "zones":
             value = [_section(key, zone, "zones[%d]" % at) for at, zone in enumerate(value)]
-        elif type(default) is dict:
-            value = _section(key, value, path + key)
+        elif type(default) is dict and (value or key != "provisioning"):
+            inner = _section(key, value, path + key)
+            value = value if key == "provisioning" else inner
         setattr(section, attribute(key), round(value * 100) if key.endswith("_c") else value)
     return section
 

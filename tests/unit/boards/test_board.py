@@ -27,6 +27,7 @@ def test_what_the_contract_names():
     names = "NAME i2c relay_pin led button_pressed connect_network network_up resolver watchdog"
     names += " unique_id reset reset_cause free_memory heap_in_use random_below data_path"
     names += " information WATCHDOG_LIMIT_MS one_wire chip_temperature set_time network_state"
+    names += " console hold_watchdog"
     for name in names.split():
         assert hasattr(board, name), name
 

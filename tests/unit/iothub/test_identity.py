@@ -30,6 +30,15 @@ def test_order_and_a_final_semicolon_do_not_matter():
     assert identity.key() == bytes(range(32))
 
 
+def test_with_a_certificate_there_is_no_key():
+    identity = parse("HostName=hub.azure-devices.net;DeviceId=stove-1;x509=true")
+    assert identity.key() is None
+    with raises(IdentityError, "exclude each other"):
+        parse(GOOD + ";x509=true")
+    with raises(IdentityError, "no SharedAccessKey"):
+        parse("HostName=h;DeviceId=d;x509=false")
+
+
 def test_what_is_missing_or_malformed_is_named():
     cases = (
         ("", "no HostName"),

@@ -41,6 +41,13 @@ def test_the_smallest_file_gives_the_defaults():
     assert settings.zones[0].target_centi_c == 2100
 
 
+def test_the_country_of_the_radio():
+    assert settings_of(wifi={"ssid": "s"}).wifi.country == ""
+    assert settings_of(wifi={"ssid": "s", "country": "DE"}).wifi.country == "DE"
+    for country in ("D", "de", "DEU", 49):
+        refused("wifi.country", wifi={"ssid": "s", "country": country})
+
+
 def test_the_defaults_would_be_accepted_from_a_file():
     members = {name: {row[0]: row[1] for row in rows} for name, rows in NUMBERS.items()}
     settings = settings_of(**members)
@@ -206,6 +213,29 @@ def test_texts_are_checked():
         refused(name, **{name: None})
 
 
+def test_a_certificate_has_a_key_and_both_lie_beside_the_file():
+    settings = settings_of(certificate="device.der", private_key="device.key.der")
+    assert (settings.certificate, settings.private_key) == ("device.der", "device.key.der")
+    assert settings_of().certificate == ""
+    refused("certificate: and private_key belong together", certificate="device.der")
+    refused("certificate: and private_key belong together", private_key="device.key.der")
+    for name in ("", "../a", "/a", ".a", 5, None):
+        refused("certificate", certificate=name, private_key="device.key.der")
+        refused("private_key", private_key=name, certificate="device.der")
+
+
+def test_provisioning_takes_the_place_of_a_connection_string():
+    whole = {"host": "h", "id_scope": "0ne1", "registration_id": "r", "key": SECRET}
+    assert settings_of(provisioning=whole).provisioning == whole
+    for name in ("host", "id_scope", "registration_id"):
+        others = {key: whole[key] for key in whole if key != name}
+        refused("provisioning.%s: is missing" % name, provisioning=others)
+        refused("provisioning.%s" % name, provisioning=dict(whole, **{name: ""}))
+        refused("provisioning.%s" % name, provisioning=dict(whole, **{name: 5}))
+    refused("provisioning.id_scop: unknown key", provisioning=dict(whole, id_scop="x"))
+    refused("exclude each other", provisioning=whole, connection_string="HostName=h")
+
+
 def test_time_servers_are_names():
     assert settings_of().ntp_servers is None
     for names in ([], ["time.windows.com"], ["10.0.0.1:12300", "a", "b", "c"]):
@@ -224,6 +254,9 @@ def test_secrets_are_in_no_message_and_in_no_repr():
         {"wifi": {"password": SECRET * 9}},
         {"wifi": {"password": {"a": SECRET}}},
         {"wifi": SECRET},
+        {"provisioning": {"key": SECRET}},
+        {"provisioning": {"host": "h", "id_scope": "i", "registration_id": "r", "key": [SECRET]}},
+        {"provisioning": SECRET},
         {"control": SECRET},
         {"control": {"hysteresis_c": SECRET}},
         {"model": SECRET},
