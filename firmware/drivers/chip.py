@@ -15,9 +15,6 @@ class Chip(Sensor):
     def __init__(self, read, address=None):
         super().__init__(read, "the chip's own sensor")
 
-    def _begin(self):
-        pass
-
     def _collect(self, reading):
         try:
             celsius = self.bus()

@@ -82,6 +82,9 @@ class Sensor:
         except OSError as error:
             self._raise_from_bus(error)
 
+    def _begin(self):
+        pass
+
     def _raise_from_bus(self, error):
         code = error.args[0] if error.args else 0
         if code in _NOT_ACKNOWLEDGED:
