@@ -3,7 +3,7 @@
 Each task is an endless coroutine that says `alive(index)` within its own limit. The cases:
 
     1  it raises, or returns      restarted after 2 s; its traceback is kept and logged
-    2  it falls three times in    on_give_up(name), which resets the board
+    2  it falls three times in    on_give_up(), which resets the board
        ten minutes
     3  it hangs in an await       the watchdog is no longer fed, and bites
     4  it blocks everything       the same, for nothing runs that could feed it
@@ -45,7 +45,7 @@ class Supervised:
 
 
 class Supervisor:
-    """`watchdog` has `feed()`; `on_give_up(name)` should not return."""
+    """`watchdog` has `feed()`; `on_give_up(name, traceback)` should not return."""
 
     def __init__(self, clock, log, watchdog, on_give_up):
         self.tasks = []
@@ -125,7 +125,7 @@ class Supervisor:
             # Should the reset fail, the watchdog, which is no longer fed, does it
             self.given_up = True
             self.log.error("%s fell too often within ten minutes: giving up", task.name)
-            self.on_give_up(task.name)
+            self.on_give_up(task.name, task.traceback)
 
 
 def traceback_text(error):

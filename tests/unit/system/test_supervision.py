@@ -18,7 +18,7 @@ class House:
         self.starts = []
         self.index = None
         self.supervisor = Supervisor(
-            self.clock, self.log, self.watchdog, lambda name: self.given_up.append(name)
+            self.clock, self.log, self.watchdog, lambda name, traceback: self.given_up.append(name)
         )
 
     def add(self, body, name="control", limit_ms=3000):
