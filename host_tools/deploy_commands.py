@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -50,7 +51,8 @@ def deploy_command(
       thermo deploy                       (the only board that is plugged in)
       thermo deploy --dry-run --port /dev/ttyACM1
     """
-    screen = Console(highlight=False)
+    # This very stream: board_link keeps mpremote from what `sys.stdout` names
+    screen = Console(file=sys.stdout, highlight=False, soft_wrap=True)
     order = Order(find_port(port), board, is_dry=dry_run, up_timeout_s=timeout)
     with _Screen(screen) as watcher:
         outcome = deploy(order, watcher)

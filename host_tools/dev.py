@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import sys
 
-from mpremote.transport import TransportError
+from mpremote.transport import TransportError, stdout_write_bytes
 
 from host_tools.board_files import boards, root_files
 from host_tools.board_link import BoardError, BoardLink, BoardLostError
@@ -20,6 +19,8 @@ from host_tools.tree import cache_folder, source_tree
 
 # Where mpremote mounts the host's folder
 _MOUNT = "/remote"
+# For relays off and a word to the hub
+_FAREWELL_S = 20
 
 
 def dev(port: str, wanted: str | None = None) -> int:
@@ -60,24 +61,14 @@ def _follow(link: BoardLink) -> int:
     """Show what the app says. mpremote's serial port answers the board's questions meanwhile."""
     transport = link.transport
     try:
-        _, trouble = transport.follow(None, _show)
+        _, trouble = transport.follow(None, stdout_write_bytes)
     except KeyboardInterrupt:
         transport.serial.write(b"\x03")
-        _, trouble = transport.follow(_FAREWELL_S, _show)
+        _, trouble = transport.follow(_FAREWELL_S, stdout_write_bytes)
     with contextlib.suppress(TransportError, OSError):
         transport.umount_local()
-    _show(trouble)
+    stdout_write_bytes(trouble)
     return 1 if trouble and b"KeyboardInterrupt" not in trouble else 0
-
-
-# For relays off and a word to the hub
-_FAREWELL_S = 20
-
-
-def _show(chunk: bytes) -> None:
-    text = chunk.replace(b"\x04", b"").decode(errors="replace")
-    sys.stdout.write(text)
-    sys.stdout.flush()
 
 
 # What another start left in memory must not stand in for what is mounted

@@ -52,7 +52,7 @@ class Survey:
     marker: bytes
     boots: bytes
     block_bytes: int
-    free_bytes: int
+    free_blocks: int
     folders: tuple[str, ...]
     """Below the slots, the deeper ones first."""
     files: dict[str, FoundFile]
@@ -60,6 +60,12 @@ class Survey:
     @property
     def mpy_version(self) -> tuple[int, int]:
         return self.mpy & 0xFF, self.mpy >> 8 & 3
+
+    @property
+    def free_bytes(self) -> int:
+        """Measured: MicroPython's statvfs counts the two blocks of each folder twice. Where it
+        does not, this is too much, and what is too large is refused by the flash itself."""
+        return self.block_bytes * (self.free_blocks + 2 * len(self.folders))
 
     def slot_files(self, slot: str) -> dict[str, FoundFile]:
         """By their path within the slot."""
@@ -164,7 +170,7 @@ def _thermo_has_umqtt():
         for name in ('umqtt', 'umqtt.simple'):
             sys.modules.pop(name, None)
         sys.modules.update(kept)
-# LittleFS may count blocks twice; of a full flash there are then fewer than none left
+# The number of free blocks can be negative, see Survey.free_bytes
 def _thermo_facts():
     about, disk = sys.implementation, os.statvfs('/')
     print(repr({
@@ -177,7 +183,7 @@ def _thermo_facts():
         'marker': _thermo_read('/slot'),
         'boots': _thermo_read('/boots'),
         'block_bytes': disk[0],
-        'free_bytes': disk[0] * disk[3] if disk[3] <= disk[2] else 0,
+        'free_blocks': disk[3] if disk[3] <= disk[2] else disk[3] - (1 << 32),
     }))
 _thermo_facts()
 for _thermo_name in ('boot.py', 'main.py', 'config.json'):

@@ -53,6 +53,7 @@ class App:
         self._limits = settings.supervision
         self._restart_s = None
         self._has_left = False
+        self._has_ticked = False
         self._falls = 0
         self._steady_since_s = 0
 
@@ -84,6 +85,7 @@ class App:
                 for room in self.rooms:
                     room.regulate(dt_ms)
                 clock.uptime_s()
+                self._has_ticked = True
                 self.supervisor.alive(_CONTROL)
                 await clock.sleep_ms(tick_ms)
         finally:
@@ -132,12 +134,12 @@ class App:
                 on_up()
 
     def _is_up(self):
-        """Control has ticked by then; whether all tasks are on time, and none fell for a while."""
+        """Whether control has ticked, and for a while all tasks were on time and none fell."""
         falls = 0
         for task in self.supervisor.tasks:
             falls += task.falls
         now_s = self.clock.uptime_s()
-        if falls != self._falls or not self.supervisor.all_alive():
+        if falls != self._falls or not self._has_ticked or not self.supervisor.all_alive():
             self._falls, self._steady_since_s = falls, now_s
         return now_s - self._steady_since_s >= self._limits.up_after_s
 

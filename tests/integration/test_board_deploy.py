@@ -231,7 +231,7 @@ def test_a_full_disk(bench):
     bench.board.power_on()
     before = bench.board.files()
     start = len(bench.board.transcript)
-    with pytest.raises(DeployError, match=r"flash has \d+ KB left, and \d+ KB are needed"):
+    with pytest.raises(DeployError, match=r"flash has 20 KB left, and \d+ KB are needed"):
         bench.deploy(2)
     bench.running(1, start)
     assert bench.board.files() == before

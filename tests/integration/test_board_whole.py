@@ -1,21 +1,39 @@
 """The whole firmware on the pseudo-board, by `thermo deploy` and by `thermo dev`."""
 
+import contextlib
+import json
 import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pseudo_board import PseudoBoard
 
+from host_tools.board_link import BoardError, BoardLink
 from host_tools.deploy import Order, Watcher, deploy
 
 ROOT = Path(__file__).resolve().parents[2]
 # The app says `up` after ten seconds
 UP_S = 60
+
+
+def what_starts(board):
+    """The slot that boot.py chooses, after all its files were found to be those of its list."""
+    place = len(board.transcript)
+    board.power_cycle()
+    board.wait_for('stats {"uptime_s": 0', start=place)
+    with BoardLink.open(board.port) as link:
+        link.stop()
+        slot = link.evaluate("slot")
+        listed = json.loads(link.read(f"/{slot}/files.json"))
+        names = [f"/{slot}/{name}" for name in listed["files"]]
+        assert list(link.hashes(names).values()) == list(listed["files"].values())
+    return slot, listed["version"]
 
 
 class Steps(Watcher):
@@ -59,6 +77,41 @@ def test_nothing_twice_and_of_one_change_one_file(tmp_path):
         assert len(third.plan.copy) == len(first.plan.send) - 1
         assert board.hard_resets == ["software"] * 3
         assert board.soft_resets == 0
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("fault", ["cut", "power_off"])
+def test_pulled_in_the_middle_of_a_whole_update(tmp_path, fault):
+    """Every file changes its line numbers, and with them its content."""
+    trees = [copy_of_the_tree(tmp_path / name) for name in ("old", "new")]
+    for path in (trees[1] / "firmware").rglob("*.py"):
+        if path.name not in ("boot.py", "main.py"):
+            path.write_text(path.read_text() + f"\nCHANGED = {path.name!r}\n")
+    with PseudoBoard(tmp_path / "board") as board:
+        orders = [
+            replace(order(board, tmp_path, tree), up_timeout_s=0, build=tmp_path / f"build-{n}")
+            for n, tree in enumerate(trees)
+        ]
+        old = deploy(orders[0]).version
+        board.power_off()
+        image = board.flash.read_bytes()
+        board.power_on()
+        written = board.host_bytes
+        new = deploy(orders[1]).version
+        total = board.host_bytes - written
+        assert total > 100000
+        assert old != new
+        for at in [total * n // 7 for n in range(1, 7)] + [total - 200]:
+            board.power_off()
+            board.flash_image(image)
+            board.power_on()
+            board.after(at, fault)
+            with contextlib.suppress(BoardError):
+                deploy(orders[1])
+            assert not board.fault_is_due
+            assert what_starts(board) in (("a", old), ("b", new))
+            deploy(orders[1])
+            assert what_starts(board) == ("b", new)
 
 
 @pytest.mark.timeout(300)
