@@ -93,8 +93,8 @@ def check(found):
     """(key, reason) if `found`, a dict, is not what `SetPoints` writes; else None."""
     targets = found.get("targets")
     if found.get("version") != 1 or len(found) != 2 or not isinstance(targets, dict):
-        return "", "is no file of set points"
+        return "targets", "must be an object {...}, beside version 1 and no more"
     for name in targets:
         if type(targets[name]) is not int or not 0 <= targets[name] <= _HIGHEST_CENTI_C:
-            return "targets." + name[:64], "is no temperature in 0.01 °C"
+            return "targets." + name[:64], "must be a whole number from 0 to 6000"
     return None
