@@ -17,6 +17,7 @@ _interrupt = signal.signal(signal.SIGINT, signal.SIG_DFL)
 import typer
 
 from host_tools import (
+    backup_commands,
     console_commands,
     demo_commands,
     deploy_commands,
@@ -118,8 +119,8 @@ app.command("image")(flash_commands.image)
 app.command("deploy")(deploy_commands.deploy_command)
 app.command("dev")(deploy_commands.dev_command)
 app.command("provision")(provision_commands.provision_board)
-app.command("backup")(provision_commands.backup)
-app.command("restore")(provision_commands.restore)
+app.command("backup")(backup_commands.backup)
+app.command("restore")(backup_commands.restore)
 app.command("repl")(console_commands.repl)
 app.command("monitor")(console_commands.monitor)
 app.command("doctor")(doctor_commands.doctor)

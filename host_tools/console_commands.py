@@ -11,7 +11,7 @@ from rich.console import Console
 from host_tools import repl as prompt
 from host_tools.board_link import BoardLink, find_port
 from host_tools.monitor import JsonScreen, LiveScreen, PlainScreen, watch
-from host_tools.provision_commands import PortOption
+from host_tools.port_option import PortOption
 
 
 def repl(

@@ -16,7 +16,7 @@ from host_tools.board_link import BoardError
 from host_tools.board_session import stopped_board
 from host_tools.doctor import examine_board, examine_host, examine_port
 from host_tools.finding import BAD, OK, WARNING, Finding
-from host_tools.provision_commands import PortOption
+from host_tools.port_option import PortOption
 
 _LOOKS = {OK: ("OK", "green"), WARNING: ("look", "yellow"), BAD: ("not OK", "bold red")}
 

@@ -1,8 +1,7 @@
-"""`thermo provision`, `thermo backup` and `thermo restore`: what a board knows of itself."""
+"""`thermo provision`: what a board is told of itself."""
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,24 +9,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from host_tools import backup as backups
-from host_tools import changes, credentials, provision, service
+from host_tools import changes, credentials, provision
+from host_tools.board_link import find_port
 from host_tools.board_session import BoardFlash, stopped_board
 from host_tools.changes import Change, ProvisionError
 from host_tools.configuration import ConfigurationProblem, Content
-from host_tools.credentials import Secret
-from host_tools.hub import running
+from host_tools.device_hub import DeviceHub, find_hub, identity_on_hub, own_id
 from host_tools.hub.certificates import DEFAULT_WORKSPACE
-
-SERVICE_VARIABLE = "IOTHUB_CONNECTION_STRING"
-_SIMULATED = "linux"  # MicroPython's sys.platform on a PC, which is where loopback leads
-
-PortOption = Annotated[
-    str | None,
-    typer.Option(
-        "--port", "-p", metavar="PORT", help="Serial port; else THERMO_PORT, or the only board."
-    ),
-]
+from host_tools.port_option import PortOption
 
 
 def provision_board(
@@ -118,6 +107,7 @@ def provision_board(
     """
     for value, option in ((hub, "--hub"), (device_id, "--device-id"), (host_name, "--host-name")):
         credentials.refuse_in_arguments(value or "", option)
+    find_port(port)  # before anybody types for a board that is not there
     if source == hub == "-":
         raise ProvisionError("standard input is read once; use a file for --from or for --hub")
     change = Change()
@@ -130,7 +120,7 @@ def provision_board(
         change += _by_provisioning(id_scope, registration_id)
     if ssid is not None:
         change += changes.wifi(ssid, credentials.ask(f"Password of {ssid}, empty if it is open"))
-    on_hub = None if hub is None else _find_hub(hub, workspace)
+    on_hub = None if hub is None else find_hub(hub, workspace)
     if change == Change() and sys.stdin.isatty():
         change += _asked(with_identity=on_hub is None)
     if on_hub is None and change == Change():
@@ -141,7 +131,7 @@ def provision_board(
 def _bring(
     port: str | None,
     change: Change,
-    on_hub: _Hub | None,
+    on_hub: DeviceHub | None,
     device_id: str | None,
     fresh: bool,
     reset: bool,
@@ -150,7 +140,7 @@ def _bring(
     with stopped_board(port, reset) as board:
         existing = None if fresh else _existing(board)
         if on_hub is not None:
-            change += _on_hub(on_hub, device_id or _own_id(board, existing), board)
+            change += identity_on_hub(on_hub, device_id or own_id(board, existing), board)
         told = provision.install(board, existing, change)
     console.print("The board has, read back and compared:", markup=False)
     for line in told:
@@ -166,62 +156,6 @@ def _existing(board: BoardFlash) -> Content | None:
         raise ProvisionError(
             f"the board's configuration cannot be kept ({what}); leave it behind with --fresh"
         ) from None
-
-
-# ---- hubs
-
-
-class _Hub:
-    """A hub that makes devices; of the local one also what a board needs to find it."""
-
-    def __init__(self, text: Secret, local: running.RunningHub | None = None) -> None:
-        self.connection = service.parse_connection_string(text)
-        self.local = local
-
-
-def _find_hub(name: str, workspace: Path) -> _Hub:
-    """Raises CredentialError, ServerError."""
-    if name == "local":
-        found = running.find(workspace)
-        return _Hub(found.service, found)
-    if name != "env":
-        return _Hub(Secret(credentials.read(name, "--hub").decode(errors="replace")))
-    text = os.environ.get(SERVICE_VARIABLE)
-    if not text:
-        raise credentials.CredentialError(
-            f"{SERVICE_VARIABLE} is not set; set it to the service connection string, or name a "
-            "file of mode 0600 with --hub"
-        )
-    return _Hub(Secret(text))
-
-
-def _on_hub(hub: _Hub, device_id: str, board: BoardFlash) -> Change:
-    """The identity of a device that is there now, if it was not. Raises ServiceError."""
-    local = hub.local
-    if local is None:
-        key = service.ensure_device(hub.connection, device_id)
-        return changes.by_connection_string(_string(hub.connection.host, device_id, key))
-    if not local.exposed and board.link.evaluate("__import__('sys').platform") != _SIMULATED:
-        raise ProvisionError(
-            f"the local hub is at {local.host}, which leads a board to itself; start the hub "
-            "again with `thermo hub start --expose ADDRESS`"
-        )
-    key = service.ensure_device(hub.connection, device_id, local.ca_pem)
-    text = _string(local.host, device_id, key)
-    return changes.by_connection_string(text, local.ca_der, local.mqtt_port)
-
-
-def _string(host: str, device_id: str, key: Secret) -> Secret:
-    return Secret(f"HostName={host};DeviceId={device_id};SharedAccessKey={key.reveal()}")
-
-
-def _own_id(board: BoardFlash, existing: Content | None) -> str:
-    """The id that the board has on its present hub, else one of its own for good."""
-    for part in (existing or {}).get("connection_string", "").split(";"):
-        if part.startswith("DeviceId="):
-            return str(part.removeprefix("DeviceId="))
-    unique = board.link.evaluate("__import__('machine').unique_id()")
-    return f"thermostat-{bytes(unique).hex()}"
 
 
 # ---- from options, and by asking
@@ -258,56 +192,3 @@ def _asked(with_identity: bool) -> Change:
         if text:
             change += changes.by_connection_string(text)
     return change
-
-
-# ---- keeping it
-
-
-def backup(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to; mode 0600.")],
-    port: PortOption = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace FILE.")] = False,
-    reset: Annotated[
-        bool, typer.Option("--reset/--no-reset", help="Start the thermostat at the end.")
-    ] = True,
-) -> None:
-    """Keep a board's configuration, set points and certificates in a file.
-
-    The file holds the board's secrets and so is readable by you alone. It carries a checksum.
-
-    [bold]Example[/bold]: a board is replaced
-
-        thermo backup bedroom.json --port /dev/ttyACM0
-
-        thermo restore bedroom.json --port /dev/ttyACM1
-    """
-    backups.check_target(file, force)
-    with stopped_board(port, reset) as board:
-        made = backups.take(board)
-    backups.write(file, made, force)
-    typer.echo(f"{file} holds {', '.join(made.names())}.", err=True)
-
-
-def restore(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Made by thermo backup.")],
-    port: PortOption = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace the configuration that the board has.")
-    ] = False,
-    reset: Annotated[
-        bool, typer.Option("--reset/--no-reset", help="Start the thermostat at the end.")
-    ] = True,
-) -> None:
-    """Give a board the configuration, set points and certificates that a backup holds.
-
-    All of it is checked before anything is written. A board that has a configuration keeps it
-    unless --force is given.
-
-    [bold]Example[/bold]
-
-        thermo restore bedroom.json --force
-    """
-    found = backups.read(file)
-    with stopped_board(port, reset) as board:
-        backups.put_back(board, found, force)
-    typer.echo(f"The board has {', '.join(found.names())}.", err=True)

@@ -35,7 +35,22 @@ def reset_cause():
 def reset():
     sys.exit(75)
 """
-_MAIN = """\
+# What main.py does with what boot.py left it, as system/recovery.py does it for the app
+START = """\
+import os
+
+
+def came_up():
+    for name, content in (("boots", b"0"), ("slot", good)):
+        with open(root + name + ".new", "wb") as file:
+            file.write(content)
+        os.rename(root + name + ".new", root + name)
+    print("up", slot)
+
+
+begin()
+"""
+_APP = """\
 import time
 
 import first
@@ -63,7 +78,7 @@ def make_tree(folder: Path, version: int, filler_bytes: int = 600, up: str = "ca
         "boards/UNIX/manifest.py": _MANIFEST,
         "boards/UNIX/board.py": _BOARD,
         "firmware/boot.py": (ROOT / "firmware" / "boot.py").read_text(),
-        "firmware/main.py": _MAIN.format(up=up),
+        "firmware/main.py": START + _APP.format(up=up),
         "firmware/first.py": f"VERSION = {version}\nFILLER = {'x' * filler_bytes!r}\n",
         "firmware/same.py": "SAME = 'in all versions'\n",
         "firmware/inner/last.py": f"VERSION = {version}\n",

@@ -7,7 +7,7 @@ import time
 import pytest
 import serial
 from pseudo_board import PseudoBoard
-from small_tree import app_that_fails, make_tree, running
+from small_tree import START, app_that_fails, make_tree, running
 
 from host_tools import board_link, cli
 from host_tools.board_link import BoardError, BoardLostError, NoBoardError, PortBusyError
@@ -105,13 +105,14 @@ def test_a_bare_board(tmp_path):
 
 
 def test_the_second_deploy_sends_nothing_and_writes_nothing(bench):
-    bench.board.power_off()
-    before = bench.board.flash.read_bytes()
-    bench.board.power_on()
+    before = bench.board.files()
+    start = len(bench.board.transcript)
     outcome = bench.deploy(1)
     assert outcome.plan.is_done
     assert outcome.plan.sent_bytes == 0
-    assert bench.board.flash.read_bytes() == before
+    bench.board.wait_for("up a", start=start)
+    # Each start is counted, and no start any more once the app is up
+    assert bench.board.files() == before
     bench.restarted(1)
 
 
@@ -149,17 +150,14 @@ def test_an_update_goes_into_the_other_slot_and_what_is_no_longer_wanted_goes(be
 def test_software_that_does_not_come_up_is_left_again(bench):
     crash = "with open('/crash.txt', 'w') as file: file.write('crash: ValueError: cracked')\n"
     make_tree(bench.folder / "2", 2, up=crash + app_that_fails())
-    (bench.folder / "2/firmware/main.py").rename(bench.folder / "2/firmware/app.py")
     for version in (1, 2):
         # The scripts are the same in both: it is the slot that fails
         root = bench.folder / str(version)
-        if version == 1:
-            (root / "firmware/main.py").rename(root / "firmware/app.py")
-        call = "import app\napp.run(slot, came_up)\n"
-        (root / "firmware/main.py").write_text(call)
-        app = (root / "firmware/app.py").read_text().replace("\n", "\n    ")
+        main = root / "firmware/main.py"
+        app = main.read_text().removeprefix(START).replace("\n", "\n    ")
         app = "def run(slot, came_up):\n    import board\n    " + app
         (root / "firmware/app.py").write_text(app.rstrip() + "\n")
+        main.write_text(START + "import app\napp.run(slot, came_up)\n")
         manifest = root / "boards/UNIX/manifest.py"
         with manifest.open("a") as file:
             file.write('module("app.py", base_path="../../firmware")\n')
@@ -176,11 +174,10 @@ def test_software_that_does_not_come_up_is_left_again(bench):
 
 def test_a_slot_on_trial_is_the_one_that_is_filled(bench):
     """The proven slot stays, however often a deploy ends before the new one came up."""
+    make_tree(bench.folder / "2", 2, up="pass")
     assert bench.deploy(2, up_timeout_s=0).plan.target == "b"
     bench.board.wait_for(running(2))
-    bench.board.power_off()
-    bench.board.write("/slot", marker("b", "trial"))
-    bench.board.power_on()
+    make_tree(bench.folder / "2", 2)
     (bench.folder / "2/firmware/models/last.json").write_text("2 mended")
     outcome = bench.deploy(2)
     assert (outcome.plan.good, outcome.plan.target) == ("a", "b")
@@ -189,8 +186,13 @@ def test_a_slot_on_trial_is_the_one_that_is_filled(bench):
 
 def test_bad_starts_before_do_not_count_against_the_new_software(bench):
     bench.board.power_off()
-    bench.board.write("/boots", b"4")
+    start = len(bench.board.transcript)
+    main = (bench.folder / "1/firmware/main.py").read_text()
+    bench.board.write("/main.py", main.replace("\ncame_up()\n", "\n").encode())
+    bench.board.write("/boots", b"3")
     bench.board.power_on()
+    bench.running(1, start)
+    assert bench.board.files()["/boots"] == b"4"
     assert bench.deploy(2).is_up
 
 
@@ -228,12 +230,13 @@ def test_ctrl_c_leaves_the_old_software_running(bench):
 def test_a_full_disk(bench):
     bench.board.power_off()
     bench.board.fill(free_blocks=5)
-    bench.board.power_on()
-    before = bench.board.files()
     start = len(bench.board.transcript)
+    bench.board.power_on()
+    start = bench.board.wait_for("up a", start=start)
+    before = bench.board.files()
     with pytest.raises(DeployError, match=r"flash has 20 KB left, and \d+ KB are needed"):
         bench.deploy(2)
-    bench.running(1, start)
+    bench.board.wait_for("up a", start=start)
     assert bench.board.files() == before
     bench.board.power_off()
     bench.board.remove("/ballast")

@@ -103,6 +103,27 @@ def test_asking_at_a_terminal_shows_no_secret(tmp_path):
     assert key not in lines_of(board)
 
 
+def test_asked_for_the_key_of_a_group_it_gives_the_board_a_key_of_its_own(tmp_path):
+    group = fresh_key()
+    command = ["provision", "--id-scope", "0ne", "--registration-id", "stove", "--port"]
+    with PseudoBoard(tmp_path / "board", has_house=False) as board:
+        with Terminal(thermo(*command, board.port), tmp_path) as person:
+            person.wait_for("enrollment group")
+            person.wait_for("(not shown): ")
+            person.type(group + "\n")
+            assert person.end() == 0
+            assert group not in person.shown
+        content, _ = stored(board)
+        assert group not in lines_of(board)
+    assert content["provisioning"] == {
+        "host": "global.azure-devices-provisioning.net",
+        "id_scope": "0ne",
+        "registration_id": "stove",
+        "key": device_key(Secret(group), "stove").reveal(),
+    }
+    assert group.encode() not in (tmp_path / "board" / "flash").read_bytes()
+
+
 def test_mistakes_leave_the_board_alone(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("IOTHUB_CONNECTION_STRING", "")
     key = fresh_key()
@@ -212,11 +233,15 @@ def test_a_board_provisioned_with_the_local_hub_connects_over_tls_and_answers(tm
                 assert done.returncode == 0, done.stderr
                 connections = server.hub.connections
                 await until(lambda: connections.count() == 1, 60, lambda: lines_of(board)[-3000:])
-                report = "thermostat1*getMaxMinReport"
-                answer = await server.hub.methods.invoke(
-                    "stove", report, "2020-01-01T00:00:00Z", 30, 30
-                )
-                assert answer[0] == 200
+                parts = (0, 1)
+                telemetry = server.hub.telemetry
+                # A report can be asked for once a temperature is known
+                await until(lambda: any(telemetry.last_sequence_number(n) >= 0 for n in parts), 30)
+                since = "2020-01-01T00:00:00Z"
+                command = "thermostat1*getMaxMinReport"
+                status, report = await server.hub.methods.invoke("stove", command, since, 30, 30)
+                assert status == 200, (report, lines_of(board)[-1500:])
+                assert report["minTemp"] <= report["maxTemp"]
                 key = server.hub.registry.key_texts("stove")[0]
                 again = await asyncio.to_thread(
                     run,

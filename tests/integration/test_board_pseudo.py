@@ -19,6 +19,8 @@ finally:
     print("left")
 """
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 def mpremote(board, *arguments):
     command = [sys.executable, "-m", "mpremote", "connect", board.port, *arguments]
@@ -95,10 +97,12 @@ def test_hard_resets_start_it_anew(tmp_path, native_usb):
 
 def test_the_house_is_there(tmp_path):
     """The firmware's own board module, from the flash, with chips and relays in the house."""
-    boards = Path(__file__).parents[2] / "boards" / "UNIX"
+    boards = ROOT / "boards" / "UNIX"
     board = PseudoBoard(tmp_path)
     for path in [boards / "board.py", *sorted((boards / "simulated").glob("*.py"))]:
         board.write(f"/a/{path.relative_to(boards)}", path.read_bytes())
+    for path in (ROOT / "firmware" / "system").glob("*.py"):
+        board.write(f"/a/system/{path.name}", path.read_bytes())
     with board:
         code = "import sys; sys.path.insert(0, '/a'); import board; print(board.i2c(0).scan())"
         done = mpremote(board, "exec", code)

@@ -2,8 +2,13 @@
 
 import asyncio
 import base64
+import os
+import signal
 import ssl
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -143,3 +148,34 @@ def test_the_running_hub_is_found_by_its_workspace_and_then_no_more(tmp_path):
             running.find(tmp_path / "w")
 
     asyncio.run(scenario())
+
+
+def test_the_command_tells_what_a_board_needs_and_leaves_no_trace_of_its_key(tmp_path):
+    ports = ["--mqtt-port", "0", "--https-port", "0", "--amqp-port", "0"]
+    command = [sys.executable, "-m", "host_tools.cli", "hub", "start", *ports]
+    process = subprocess.Popen(
+        [*command, "--expose", ADDRESS, "--device", "bedroom"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        text = ""
+        while "Ready." not in text:
+            line = process.stdout.readline()
+            assert line, process.stderr.read()
+            text += line
+        found = running.find(tmp_path / ".thermo")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode == 0
+    assert "thermo provision --hub local --device-id bedroom" in text
+    assert f"HostName={ADDRESS};DeviceId=bedroom;" in text
+    assert found.service.reveal() in text
+    assert found.service.reveal()[-20:] not in err
+    assert not (tmp_path / ".thermo" / running.FILE).exists()

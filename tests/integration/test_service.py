@@ -76,7 +76,7 @@ def test_nobody_at_home():
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     text = f"HostName=127.0.0.1:{port};SharedAccessKeyName=o;SharedAccessKey={KEY}"
-    with pytest.raises(ServiceError, match="cannot be reached .Connection refused.; check"):
+    with pytest.raises(ServiceError, match=r"cannot be reached .Connection refused.; check"):
         ensure_device(parse_connection_string(Secret(text)), "stove")
 
 
