@@ -38,7 +38,7 @@ def newest(name: str, copies: Mapping[str, bytes]) -> Content | None:
     """The content that a board takes which has these copies of the file `name`; None: it has
     none. Raises ConfigurationProblem if it could use none of them."""
     firmware = _firmware()
-    validate = firmware.check_set_points if name == SET_POINTS_FILE else _check_settings
+    validate = _check_set_points if name == SET_POINTS_FILE else _check_settings
     store = firmware.Store(name, _Copies(copies), validate)
     try:
         found: Content | None = store.load()
@@ -64,7 +64,7 @@ def check_set_points(content: Content) -> None:
     """Raises ConfigurationProblem."""
     firmware = _firmware()
     try:
-        firmware.check_set_points(content)
+        _check_set_points(content)
     except firmware.ConfigurationError as error:
         raise ConfigurationProblem(f"{SET_POINTS_FILE}: {error}") from None
 
@@ -89,7 +89,14 @@ def referenced_files(content: Content) -> list[str]:
 
 def _check_settings(content: Content) -> None:
     firmware = _firmware()
-    firmware.Settings.from_dict(content, firmware.kinds())
+    firmware.checked(content, firmware.kinds())
+
+
+def _check_set_points(content: Content) -> None:
+    firmware = _firmware()
+    wrong = firmware.wrong_set_points(content)
+    if wrong:
+        raise firmware.ConfigurationError(*wrong)
 
 
 def _check_identity(content: Content) -> None:
@@ -150,9 +157,9 @@ def _firmware() -> SimpleNamespace:
         load = importlib.import_module
         return SimpleNamespace(
             Store=load("system.store").Store,
-            ConfigurationError=load("system.configuration").ConfigurationError,
-            Settings=load("thermostat.settings").Settings,
-            check_set_points=load("thermostat.setpoints_content").check,
+            ConfigurationError=load("system.store").ConfigurationError,
+            checked=load("thermostat.settings").checked,
+            wrong_set_points=load("thermostat.setpoints").check,
             kinds=load("drivers.registry").kinds,
             parse=load("iothub.identity").parse,
             IdentityError=load("iothub.errors").IdentityError,

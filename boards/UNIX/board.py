@@ -144,10 +144,14 @@ def _name_servers():
 
 def clock():
     """The board's clock; with THERMO_TICKS_PERIOD its ticks wrap as those of a board do."""
-    from system.clock import Clock, WrappingClock
+    from system.clock import Clock
 
     period = int(os.getenv("THERMO_TICKS_PERIOD") or 0)
-    return WrappingClock(period) if period else Clock()
+    if not period:
+        return Clock()
+    from simulated.ticks import WrappingTime
+
+    return Clock(WrappingTime(period))
 
 
 def set_time(unix_s):

@@ -1,9 +1,8 @@
 """Bosch BME280 and BMP280: temperature and pressure, on the BME280 humidity too, over I2C.
 
-The caller waits: `start()`, CONVERSION_MS, `finish(reading)`. Nothing here sleeps. Each
-measurement is a forced one, after which the chip sleeps and does not warm itself. Neither chip
-sends a checksum, so everything is read twice and must agree: the registers stand still between
-two forced measurements.
+Each measurement is a forced one, after which the chip sleeps and does not warm itself. Neither
+chip sends a checksum, so everything is read twice and must agree: the registers stand still
+between two forced measurements.
 
 Source: Bosch BST-BME280-DS002 (BME280) and BST-BMP280-DS001 (BMP280); the registers are the same
 in both, as far as both have them.
@@ -15,11 +14,11 @@ from micropython import const
 
 from drivers.reading import (
     NOT_MEASURED,
+    Sensor,
     SensorAbsent,
     SensorBusError,
     SensorChecksumError,
     SensorRangeError,
-    from_bus,
 )
 
 # Registers. Source: BME280 §5.3, BMP280 §4.2, "Memory map".
@@ -61,8 +60,8 @@ _FULL_HUMIDITY = const(419430400)
 _HUMIDITY_TOLERANCE = const(20971520)
 
 
-class BME280:
-    """One BME280 or BMP280. Raises SensorError, and nothing else, for what chip or bus do.
+class BME280(Sensor):
+    """One BME280 or BMP280.
 
     The chip is identified and its calibration read at the first `start()`, and again at the
     first one after any error: it may have been absent, have lost its power or be another one.
@@ -73,124 +72,95 @@ class BME280:
     CONVERSION_MS = 11
 
     def __init__(self, bus, address=0x76):
-        self._bus = bus
-        self._address = address
-        self._byte = bytearray(1)
+        super().__init__(bus, "BME280 at 0x%02x" % address)
+        self.address = address
         self._state = bytearray(3)
-        self._data = None
-        self._copy = None
-        self._calibration = None
+        self._data = self._copy = None
+        # The trimming values t1.., p1.., h1.. (h None: a BMP280), None: not known (any more)
+        self._trimming = None
 
-    def start(self):
-        """Begin one measurement of everything that the chip measures."""
-        calibration = self._calibration
-        self._calibration = None
-        if calibration is None:
-            calibration = self._identify()
-        if calibration.has_humidity:
-            # Takes effect with the write to ctrl_meas (BME280 §5.4.3).
-            self._write(_CTRL_HUM, _HUMIDITY_ONCE)
-        self._write(_CTRL_MEAS, _FORCED_ALL_ONCE)
-        self._calibration = calibration
-
-    def finish(self, reading):
-        """Fetch, check and convert what `start()` began; fill `reading` or raise."""
-        calibration = self._calibration
-        if calibration is None:
-            raise SensorBusError("BME280 at 0x%02x: no measurement was begun" % self._address)
+    def _begin(self):
+        trimming = self._trimming
         # Whatever raises from here on: the next start() identifies the chip anew.
-        self._calibration = None
-        self._check_done(calibration)
-        self._convert(calibration, self._read_twice(_DATA, self._data, self._copy), reading)
-        self._calibration = calibration
+        self._trimming = None
+        if trimming is None:
+            trimming = self._identify()
+        if trimming[2]:
+            # Takes effect with the write to ctrl_meas (BME280 §5.4.3).
+            self.bus.writeto_mem(self.address, _CTRL_HUM, _HUMIDITY_ONCE)
+        self.bus.writeto_mem(self.address, _CTRL_MEAS, _FORCED_ALL_ONCE)
+        self._trimming = trimming
 
-    def _check_done(self, calibration):
-        state = self._state
-        self._read(_CTRL_HUM, state)  # and status, and ctrl_meas
-        if state[1] & _MEASURING:
-            raise SensorBusError("BME280 at 0x%02x: does not end to measure" % self._address)
-        kept = state[2] & _SETTINGS_MASK == _FORCED_ALL_ONCE[0] & _SETTINGS_MASK
-        if calibration.has_humidity:
-            kept = kept and state[0] & _HUMIDITY_MASK == _HUMIDITY_ONCE[0]
-        if not kept:
-            raise SensorRangeError("BME280 at 0x%02x: skipped the measurement" % self._address)
-
-    def _convert(self, calibration, data, reading):
+    def _collect(self, reading):
+        trimming = self._trimming
+        if trimming is None:
+            self._raise(SensorBusError, "no measurement was begun")
+        self._trimming = None
+        t, p, h = trimming
+        self._check_done(h)
+        data = self._read_twice(_DATA, self._data, self._copy)
         raw_pressure = data[0] << 12 | data[1] << 4 | data[2] >> 4
         raw_temperature = data[3] << 12 | data[4] << 4 | data[5] >> 4
         if raw_temperature == _SKIPPED and raw_pressure == _SKIPPED:
-            raise SensorRangeError("BME280 at 0x%02x: measured nothing" % self._address)
-        fine = calibration.fine_temperature(raw_temperature)
+            self._raise(SensorRangeError, "measured nothing")
+        fine = fine_temperature(t, raw_temperature)
         temperature = (fine * 5 + 128) >> 8
         # First of all, because out of its range the other formulas mean nothing.
-        self._check("centi-degrees", temperature, _LOWEST_CENTI_C, _HIGHEST_CENTI_C)
-        pressure = calibration.pressure_pa(raw_pressure, fine)
-        self._check("pascal", pressure, _LOWEST_PA, _HIGHEST_PA)
-        humidity = self._humidity(calibration, data, fine)
+        self._check(temperature, _LOWEST_CENTI_C, _HIGHEST_CENTI_C, "centi-degrees")
+        pressure = pressure_pa(p, raw_pressure, fine)
+        self._check(pressure, _LOWEST_PA, _HIGHEST_PA, "pascal")
+        humidity = NOT_MEASURED
+        if h:
+            humidity = humidity_q22(h, data[6] << 8 | data[7], fine)
+            tolerated = _FULL_HUMIDITY + _HUMIDITY_TOLERANCE
+            self._check(humidity, -_HUMIDITY_TOLERANCE, tolerated, "% * 2^22")
+            humidity = (min(max(humidity, 0), _FULL_HUMIDITY) >> 12) * 100 >> 10
         reading.fill(temperature, humidity, pressure)
+        self._trimming = trimming
 
-    def _humidity(self, calibration, data, fine):
-        if not calibration.has_humidity:
-            return NOT_MEASURED
-        value = calibration.humidity_q22(data[6] << 8 | data[7], fine)
-        tolerated = _FULL_HUMIDITY + _HUMIDITY_TOLERANCE
-        self._check("% * 2^22", value, -_HUMIDITY_TOLERANCE, tolerated)
-        return (min(max(value, 0), _FULL_HUMIDITY) >> 12) * 100 >> 10
-
-    def _check(self, unit, value, lowest, highest):
-        if not lowest <= value <= highest:
-            raise SensorRangeError(
-                "BME280 at 0x%02x: %d %s is out of range" % (self._address, value, unit)
-            )
+    def _check_done(self, has_humidity):
+        state = self._state
+        self.bus.readfrom_mem_into(self.address, _CTRL_HUM, state)  # and status, and ctrl_meas
+        if state[1] & _MEASURING:
+            self._raise(SensorBusError, "does not end to measure")
+        kept = state[2] & _SETTINGS_MASK == _FORCED_ALL_ONCE[0] & _SETTINGS_MASK
+        if not kept or (has_humidity and state[0] & _HUMIDITY_MASK != _HUMIDITY_ONCE[0]):
+            self._raise(SensorRangeError, "skipped the measurement")
 
     def _identify(self):
-        """Tell the chip by its id, put it to sleep, and return its Calibration."""
-        chip = self._register(_CHIP_ID)
-        if chip != _BME280_ID and chip not in _BMP280_IDS:
-            raise SensorAbsent(
-                "0x%02x is neither BME280 nor BMP280 (id 0x%02x)" % (self._address, chip)
-            )
-        if self._register(_STATUS) & _COPYING_CALIBRATION:
-            raise SensorBusError("BME280 at 0x%02x: still starting" % self._address)
-        # The filter is left on by others, and can be set for certain only in sleep mode.
-        self._write(_CTRL_MEAS, _SLEEP)
-        self._write(_CONFIG, _FILTER_OFF)
-        size = 8 if chip == _BME280_ID else 6
-        self._data, self._copy = bytearray(size), bytearray(size)
-        return self._read_calibration(chip == _BME280_ID)
+        """Tell the chip by its id, put it to sleep, and return its trimming values.
 
-    def _read_calibration(self, has_humidity):
+        Source: BME280 §4.2.2 table 16 and §4.2.3; BMP280 §3.11.2, §3.12 and appendix 8.2.
+        """
+        chip = self._read(_CHIP_ID, bytearray(1))[0]
+        if chip != _BME280_ID and chip not in _BMP280_IDS:
+            self._raise(SensorAbsent, "neither BME280 nor BMP280 (id 0x%02x)" % chip)
+        if self._read(_STATUS, bytearray(1))[0] & _COPYING_CALIBRATION:
+            self._raise(SensorBusError, "still starting")
+        # The filter is left on by others, and can be set for certain only in sleep mode.
+        self.bus.writeto_mem(self.address, _CTRL_MEAS, _SLEEP)
+        self.bus.writeto_mem(self.address, _CONFIG, _FILTER_OFF)
         data = self._read_twice(_CALIBRATION, bytearray(26), bytearray(26))
-        humidity = None
-        if has_humidity:
-            humidity = self._read_twice(_HUMIDITY_CALIBRATION, bytearray(7), bytearray(7))
-        calibration = Calibration(data, humidity)
-        if calibration.is_blank():
-            raise SensorBusError("BME280 at 0x%02x: has no calibration" % self._address)
-        return calibration
+        t, p, h = unpack_from("<Hhh", data, 0), unpack_from("<Hhhhhhhhh", data, 6), None
+        # All zero, or all ones: no working chip
+        if t[0] in (0, 0xFFFF) or t[1] in (0, -1) or p[0] in (0, 0xFFFF):
+            self._raise(SensorBusError, "has no calibration")
+        size = 6
+        if chip == _BME280_ID:
+            size = 8
+            shared = self._read_twice(_HUMIDITY_CALIBRATION, bytearray(7), bytearray(7))
+            h = humidity_trimming(data[25], shared)
+        self._data, self._copy = bytearray(size), bytearray(size)
+        return t, p, h
 
     def _read_twice(self, register, buffer, copy):
-        self._read(register, buffer)
-        self._read(register, copy)
-        if buffer != copy:
-            raise SensorChecksumError("BME280 at 0x%02x: two readings differ" % self._address)
+        if self._read(register, buffer) != self._read(register, copy):
+            self._raise(SensorChecksumError, "two readings differ")
         return buffer
 
-    def _register(self, register):
-        self._read(register, self._byte)
-        return self._byte[0]
-
     def _read(self, register, buffer):
-        try:
-            self._bus.readfrom_mem_into(self._address, register, buffer)
-        except OSError as error:
-            raise from_bus(error, "BME280", self._address)
-
-    def _write(self, register, value):
-        try:
-            self._bus.writeto_mem(self._address, register, value)
-        except OSError as error:
-            raise from_bus(error, "BME280", self._address)
+        self.bus.readfrom_mem_into(self.address, register, buffer)
+        return buffer
 
 
 # Integers only, the data sheets' 32-bit formulas. On a 32-bit board temperature (up to 100 °C)
@@ -200,63 +170,47 @@ class BME280:
 # Source: Bosch BST-BME280-DS002 and BST-BMP280-DS001; the formulas are the same in both.
 
 
-class Calibration:
-    """The trimming values of one chip, and its compensation formulas.
-
-    `data` holds registers 0x88 to 0xA1, `humidity` 0xE1 to 0xE7 (None: a BMP280).
-    Source: BME280 §4.2.2 table 16 and §4.2.3; BMP280 §3.11.2, §3.12 and appendix 8.2.
-    """
-
-    def __init__(self, data, humidity):
-        # Tuples, because each attribute's name costs heap
-        self.t = unpack_from("<Hhh", data, 0)
-        self.p = unpack_from("<Hhhhhhhhh", data, 6)
-        self.h = None if humidity is None else _humidity_values(data[25], humidity)
-        self.has_humidity = humidity is not None
-
-    def is_blank(self):
-        """Whether these can't be the values of a working chip: all zero, or all ones."""
-        return self.t[0] in (0, 0xFFFF) or self.t[1] in (0, -1) or self.p[0] in (0, 0xFFFF)
-
-    def fine_temperature(self, raw):
-        """The temperature in 1/5120 °C, which the two other formulas need."""
-        t1, t2, t3 = self.t
-        first = (((raw >> 3) - (t1 << 1)) * t2) >> 11
-        distance = (raw >> 4) - t1
-        return first + ((((distance * distance) >> 12) * t3) >> 14)
-
-    def pressure_pa(self, raw, fine):
-        """Pascal, with the 32-bit formula; up to 3 Pa from the 64-bit one. 0: not computable."""
-        p1, p2, p3, p4, p5, p6, p7, p8, p9 = self.p
-        half = (fine >> 1) - 64000
-        square = (half >> 2) * (half >> 2)
-        offset = (square >> 11) * p6 + ((half * p5) << 1)
-        offset = (offset >> 2) + (p4 << 16)
-        scale = (((p3 * (square >> 13)) >> 3) + ((p2 * half) >> 1)) >> 18
-        scale = ((32768 + scale) * p1) >> 15
-        if scale <= 0:
-            return 0
-        pressure = (1048576 - raw - (offset >> 12)) * 3125
-        if pressure < 0x80000000:
-            pressure = (pressure << 1) // scale
-        else:
-            pressure = pressure // scale * 2
-        eighth = pressure >> 3
-        correction = (p9 * ((eighth * eighth) >> 13)) >> 12
-        correction += ((pressure >> 2) * p8) >> 13
-        return pressure + ((correction + p7) >> 4)
-
-    def humidity_q22(self, raw, fine):
-        """Relative humidity in % * 2^22, neither cropped nor rounded."""
-        h1, h2, h3, h4, h5, h6 = self.h
-        fine -= 76800
-        sample = ((raw << 14) - (h4 << 20) - h5 * fine + 16384) >> 15
-        slope = (((fine * h6) >> 10) * (((fine * h3) >> 11) + 32768)) >> 10
-        value = sample * (((slope + 2097152) * h2 + 8192) >> 14)
-        return value - (((((value >> 15) * (value >> 15)) >> 7) * h1) >> 4)
+def fine_temperature(t, raw):
+    """The temperature in 1/5120 °C, which the two other formulas need."""
+    t1, t2, t3 = t
+    first = (((raw >> 3) - (t1 << 1)) * t2) >> 11
+    distance = (raw >> 4) - t1
+    return first + ((((distance * distance) >> 12) * t3) >> 14)
 
 
-def _humidity_values(h1, data):
+def pressure_pa(p, raw, fine):
+    """Pascal, with the 32-bit formula; up to 3 Pa from the 64-bit one. 0: not computable."""
+    p1, p2, p3, p4, p5, p6, p7, p8, p9 = p
+    half = (fine >> 1) - 64000
+    square = (half >> 2) * (half >> 2)
+    offset = (square >> 11) * p6 + ((half * p5) << 1)
+    offset = (offset >> 2) + (p4 << 16)
+    scale = (((p3 * (square >> 13)) >> 3) + ((p2 * half) >> 1)) >> 18
+    scale = ((32768 + scale) * p1) >> 15
+    if scale <= 0:
+        return 0
+    pressure = (1048576 - raw - (offset >> 12)) * 3125
+    if pressure < 0x80000000:
+        pressure = (pressure << 1) // scale
+    else:
+        pressure = pressure // scale * 2
+    eighth = pressure >> 3
+    correction = (p9 * ((eighth * eighth) >> 13)) >> 12
+    correction += ((pressure >> 2) * p8) >> 13
+    return pressure + ((correction + p7) >> 4)
+
+
+def humidity_q22(h, raw, fine):
+    """Relative humidity in % * 2^22, neither cropped nor rounded."""
+    h1, h2, h3, h4, h5, h6 = h
+    fine -= 76800
+    sample = ((raw << 14) - (h4 << 20) - h5 * fine + 16384) >> 15
+    slope = (((fine * h6) >> 10) * (((fine * h3) >> 11) + 32768)) >> 10
+    value = sample * (((slope + 2097152) * h2 + 8192) >> 14)
+    return value - (((((value >> 15) * (value >> 15)) >> 7) * h1) >> 4)
+
+
+def humidity_trimming(h1, data):
     """h1 to h6; h4 and h5 are signed 12-bit values that share the byte between them."""
     h2, h3, high4, shared, high5, h6 = unpack_from("<hBbBbb", data, 0)
     return h1, h2, h3, high4 << 4 | shared & 0x0F, high5 << 4 | shared >> 4, h6

@@ -4,26 +4,21 @@ Source: RP2040 data sheet §4.9.5, ESP32 family "Temperature sensor": a few degr
 and 5 to 20 °C of the processor's own heat.
 """
 
-from drivers.reading import NOT_MEASURED, SensorAbsent, SensorRangeError
+from drivers.reading import NOT_MEASURED, Sensor, SensorAbsent
 
 
-class Chip:
+class Chip(Sensor):
     """`read()` answers °C, or raises OSError where there is no such sensor."""
 
     CONVERSION_MS = 1
 
     def __init__(self, read, address=None):
-        self._read = read
+        super().__init__(read, "the chip's own sensor")
 
-    def start(self):
-        pass
-
-    def finish(self, reading):
-        """Fill `reading`, or raise SensorError."""
+    def _collect(self, reading):
         try:
-            celsius = self._read()
+            celsius = self.bus()
         except OSError:
-            raise SensorAbsent("this chip has no sensor of its own")
-        if not -40 <= celsius <= 125:
-            raise SensorRangeError("the chip's own sensor: %s C" % celsius)
+            self._raise(SensorAbsent, "there is none")
+        self._check(celsius, -40, 125, "C")
         reading.fill(round(celsius * 100), NOT_MEASURED, NOT_MEASURED)

@@ -1,8 +1,8 @@
 """Maxim DS18B20: temperature by one wire.
 
-The caller waits: `start()`, CONVERSION_MS, `finish(reading)`. Nothing here sleeps. `wire` is a
-`onewire.OneWire`, whose time slots block for 12 ms in all. The chip needs its VDD connected: on
-parasite power it does not convert without a strong pull-up, and is refused at its 85 °C.
+`wire` is a `onewire.OneWire`, whose time slots block for 12 ms in all. The chip needs its VDD
+connected: on parasite power it does not convert without a strong pull-up, and is refused at its
+85 °C.
 
 An address is `28-` and the 12 digits of the serial number as Linux writes them. Those on a bus:
 
@@ -16,6 +16,7 @@ from micropython import const
 
 from drivers.reading import (
     NOT_MEASURED,
+    Sensor,
     SensorAbsent,
     SensorBusError,
     SensorChecksumError,
@@ -37,34 +38,30 @@ _LOWEST = const(-880)
 _HIGHEST = const(2000)
 
 
-class DS18B20:
-    """One DS18B20, `address` None: the only chip on its wire. Raises SensorError, and nothing
-    else, for what the chip or the wire does."""
+class DS18B20(Sensor):
+    """One DS18B20, `address` None: the only chip on its wire."""
 
     # At 12 bits, as delivered; one more for the tick in which the caller's counter stood
     CONVERSION_MS = 751
 
     def __init__(self, wire, address=None):
-        self._wire = wire
-        self._name = "DS18B20 " + (address or "")
+        super().__init__(wire, "DS18B20 " + (address or ""))
         self._rom = None
         if address:
             number = bytes.fromhex(address[:2]) + bytes(reversed(bytes.fromhex(address[3:])))
             self._rom = number + bytes([wire.crc8(number)])
         self._scratchpad = bytearray(9)
 
-    def start(self):
-        """Begin one measurement."""
+    def _begin(self):
         self._command(_CONVERT)
 
-    def finish(self, reading):
-        """Fetch, check and convert what `start()` began; fill `reading` or raise."""
+    def _collect(self, reading):
         self._command(_READ_SCRATCHPAD)
         data = self._scratchpad
-        self._wire.readinto(data)
+        self.bus.readinto(data)
         if min(data) == 0xFF:
             self._raise(SensorAbsent, "does not answer")
-        if self._wire.crc8(data):
+        if self.bus.crc8(data):
             self._raise(SensorChecksumError, "wrong CRC; several on the wire need addresses")
         if data[4] & _FIXED_MASK != _FIXED:
             self._raise(SensorBusError, "the wire is held low")
@@ -73,14 +70,13 @@ class DS18B20:
             self._raise(SensorRangeError, "85 C means: not measured; is its VDD connected?")
         if raw & 0x8000:
             raw -= 0x10000
-        if not _LOWEST <= raw <= _HIGHEST:
-            self._raise(SensorRangeError, "%d/16 C is out of range" % raw)
+        self._check(raw, _LOWEST, _HIGHEST, "/16 C")
         # Bits below its resolution are undefined
         spare = 3 - (data[4] >> 5)
         reading.fill(((raw >> spare << spare) * 25 + 2) >> 2, NOT_MEASURED, NOT_MEASURED)
 
     def _command(self, command):
-        wire = self._wire
+        wire = self.bus
         if not wire.reset():
             self._raise(SensorAbsent, "nothing is on the wire")
         if self._rom:
@@ -89,6 +85,3 @@ class DS18B20:
         else:
             wire.writebyte(_SKIP_ROM)
         wire.writebyte(command)
-
-    def _raise(self, kind, what):
-        raise kind(self._name + ": " + what)

@@ -24,9 +24,7 @@ class Reading:
     """
 
     def __init__(self):
-        self.temperature_centi_c = NO_TEMPERATURE
-        self.humidity_centi_percent = NOT_MEASURED
-        self.pressure_pa = NOT_MEASURED
+        self.fill(NO_TEMPERATURE, NOT_MEASURED, NOT_MEASURED)
 
     def fill(self, temperature_centi_c, humidity_centi_percent, pressure_pa):
         self.temperature_centi_c = temperature_centi_c
@@ -59,11 +57,45 @@ class SensorRangeError(SensorError):
 _NOT_ACKNOWLEDGED = (errno.ENODEV, errno.EIO)
 
 
-def from_bus(error, name, address):
-    """The sensor error that an OSError of the bus stands for."""
-    code = error.args[0] if error.args else 0
-    if code in _NOT_ACKNOWLEDGED:
-        return SensorAbsent("%s at 0x%02x does not answer" % (name, address))
-    if code == errno.ETIMEDOUT:
-        return SensorBusError("%s at 0x%02x: the bus is stuck" % (name, address))
-    return SensorBusError("%s at 0x%02x: bus error %s" % (name, address, code))
+class Sensor:
+    """A chip on `bus`, with the name that errors have. Raises SensorError, and nothing else, for
+    what chip or bus do: each chip's own `_begin()` and `_collect(reading)` may let OSErrors pass.
+
+    The caller waits: `start()`, CONVERSION_MS, `finish(reading)`. Nothing sleeps.
+    """
+
+    def __init__(self, bus, name):
+        self.bus = bus
+        self.name = name
+
+    def start(self):
+        """Begin one measurement of everything that the chip measures."""
+        try:
+            self._begin()
+        except OSError as error:
+            self._raise_from_bus(error)
+
+    def finish(self, reading):
+        """Fetch, check and convert what `start()` began; fill `reading` or raise."""
+        try:
+            self._collect(reading)
+        except OSError as error:
+            self._raise_from_bus(error)
+
+    def _begin(self):
+        pass
+
+    def _raise_from_bus(self, error):
+        code = error.args[0] if error.args else 0
+        if code in _NOT_ACKNOWLEDGED:
+            self._raise(SensorAbsent, "does not answer")
+        if code == errno.ETIMEDOUT:
+            self._raise(SensorBusError, "the bus is stuck")
+        self._raise(SensorBusError, "bus error %s" % code)
+
+    def _raise(self, kind, text):
+        raise kind("%s: %s" % (self.name, text))
+
+    def _check(self, value, lowest, highest, unit):
+        if not lowest <= value <= highest:
+            self._raise(SensorRangeError, "%s %s is out of range" % (value, unit))

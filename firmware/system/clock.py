@@ -1,16 +1,15 @@
-"""The one way to ask for the time: ticks for durations, Unix time for what people read.
+"""The one way to ask for the time: ticks for durations, Unix time and RFC 3339 for people.
 
 Boards count `time.time()` from 1970 (RP2, unix) or from 2000 (ESP32), and start with a date
-that is years off until somebody sets it. Ticks wrap after 2**30 ms (12.4 days) on boards and
-never on a PC; `WrappingClock` gives a PC the period of a board.
+that is years off until somebody sets it. Ticks wrap after 2**30 ms (12.4 days) on boards.
+Dates are told by the calendar's own arithmetic: `time.gmtime` has the two epochs too.
+Sources: RFC 3339 §5.6 (grammar); the Gregorian rule of leap years.
 """
 
 import asyncio
 import time
 
 from micropython import const
-
-from system.rfc3339 import format_utc
 
 _EPOCH_2000_S = const(946684800)
 # No board that runs this lives before it was written: an earlier date is a clock never set.
@@ -19,31 +18,35 @@ _EPOCH_2000_S = const(946684800)
 _EARLIEST_UNIX_S = const(1735689600)  # 2025-01-01
 _LATEST_UNIX_S = const(_EARLIEST_UNIX_S + 10 * 365 * 86400)
 
+_DAY_S = const(86400)
+# Days of one 400-year cycle, and from 0000-03-01 to 1970-01-01 in the Gregorian calendar
+_CYCLE_DAYS = const(146097)
+_DAYS_TO_1970 = const(719468)
+# The longest that any known SDK writes is 32 ("2026-11-21T05:35:00.123456+00:00" and the like)
+_LONGEST = const(40)
+
 
 def is_plausible(unix_s):
     return _EARLIEST_UNIX_S <= unix_s <= _LATEST_UNIX_S
 
 
 class Clock:
-    """`source` is Python's `time` module, or what a test puts in its place."""
+    """`source` is Python's `time` module, or what a test puts in its place.
+
+    ticks_ms()          milliseconds from an arbitrary start; wraps. Compare by ticks_diff only
+    ticks_diff(a, b)    signed ms from b to a; right up to half a period (6.2 days)
+    ticks_add(a, ms)
+    """
 
     def __init__(self, source=time):
-        self._source = source
+        self.source = source
+        self.ticks_ms = source.ticks_ms
+        self.ticks_diff = source.ticks_diff
+        self.ticks_add = source.ticks_add
         self._offset_s = _EPOCH_2000_S if source.gmtime(0)[0] == 2000 else 0
         self._uptime_s = 0
         self.uptime_remainder_ms = 0
         self._counted_ticks = self.ticks_ms()
-
-    def ticks_ms(self):
-        """Milliseconds from an arbitrary start; wraps. Compare with `ticks_diff` only."""
-        return self._source.ticks_ms()
-
-    def ticks_diff(self, later, earlier):
-        """Signed ms from `earlier` to `later`; right up to half a period (6.2 days)."""
-        return self._source.ticks_diff(later, earlier)
-
-    def ticks_add(self, ticks, ms):
-        return self._source.ticks_add(ticks, ms)
 
     def uptime_s(self):
         """Seconds since this clock was made; never jumps, never wraps.
@@ -60,15 +63,8 @@ class Clock:
 
     def unix_time(self):
         """Seconds since 1970 (int), or 0 while the board cannot know the date."""
-        unix_s = int(self._source.time()) + self._offset_s
+        unix_s = int(self.source.time()) + self._offset_s
         return unix_s if is_plausible(unix_s) else 0
-
-    def set_unix_time(self, unix_s):
-        """Take `unix_s` for the present time; False (and nothing changes) if implausible."""
-        if not is_plausible(unix_s):
-            return False
-        self._offset_s = unix_s - int(self._source.time())
-        return True
 
     def utc_text(self):
         """Now in RFC 3339, `2026-11-21T05:35:00Z`; "" while the date is not known."""
@@ -80,24 +76,71 @@ class Clock:
         return asyncio.sleep_ms(ms)
 
 
-class WrappingClock(Clock):
-    """A PC's clock whose ticks wrap after `period` ms (a power of two), as a board's do.
+def format_utc(unix_s):
+    """`2026-11-21T05:35:00Z` for `unix_s` (int, seconds since 1970, from 0000 to 9999)."""
+    days = unix_s // _DAY_S
+    second = unix_s - days * _DAY_S
+    days += _DAYS_TO_1970
+    cycle = days // _CYCLE_DAYS
+    day = days - cycle * _CYCLE_DAYS
+    # Years are counted from March, so that the leap day is a year's last day
+    year = (day - day // 1460 + day // 36524 - day // 146096) // 365
+    day -= 365 * year + year // 4 - year // 100
+    month = (5 * day + 2) // 153
+    day -= (153 * month + 2) // 5 - 1
+    month += 3
+    if month > 12:
+        month -= 12
+        year += 1
+    return "%04d-%02d-%02dT%02d:%02d:%02dZ" % (
+        year + 400 * cycle,
+        month,
+        day,
+        second // 3600,
+        second // 60 % 60,
+        second % 60,
+    )
 
-    `start` moves the first tick, so that a run can be placed just before the wrap.
+
+def parse_utc(text):
+    """Unix seconds (int, rounded down) of an RFC 3339 date-time.
+
+    The zone may be `Z`, an offset, or missing, which means UTC; a fraction may follow the
+    seconds. Raises ValueError for anything else, also for a day that the calendar has not.
     """
+    try:
+        # A leap second (RFC 3339 §5.7) is the next second: Unix time has none
+        leap = text[16:19] == ":60"
+        plain = text[:10] + "T" + (text[11:17] + "59" if leap else text[11:19])
+        unix_s = _unix_s(plain)
+        zone_at = 19
+        if text[19:20] == ".":
+            zone_at += 1 + len(text[20:]) - len(text[20:].lstrip("0123456789"))
+        # What the calendar or the grammar has not does not come back as it was
+        if format_utc(unix_s)[:19] == plain and text[10] in "Tt " and zone_at != 20:
+            if len(text) <= _LONGEST:
+                return unix_s + leap - _offset_s(text[zone_at:])
+    except (ValueError, TypeError, IndexError):
+        pass  # no digits where they have to be, or no text
+    raise ValueError("no date-time of the calendar, such as 2026-11-21T05:35:00Z")
 
-    def __init__(self, period=1 << 30, start=0, source=time):
-        self._mask = period - 1
-        self._half = period >> 1
-        self._start = 0
-        self._start = start - source.ticks_ms()
-        Clock.__init__(self, source)
 
-    def ticks_ms(self):
-        return (self._source.ticks_ms() + self._start) & self._mask
+def _unix_s(text):
+    """Of `YYYY-MM-DDThh:mm:ss`. Raises ValueError."""
+    year, month = int(text[:4]), int(text[5:7])
+    if month <= 2:
+        year -= 1
+        month += 12
+    days = (153 * (month - 3) + 2) // 5 + int(text[8:10]) - 1 - _DAYS_TO_1970
+    days += year * 365 + year // 4 - year // 100 + year // 400
+    return days * _DAY_S + int(text[11:13]) * 3600 + int(text[14:16]) * 60 + int(text[17:19])
 
-    def ticks_diff(self, later, earlier):
-        return ((later - earlier + self._half) & self._mask) - self._half
 
-    def ticks_add(self, ticks, ms):
-        return (ticks + ms) & self._mask
+def _offset_s(zone):
+    """Seconds east of UTC. Raises ValueError."""
+    if zone in ("", "Z", "z"):
+        return 0
+    offset = int(zone[1:3]) * 3600 + int(zone[4:]) * 60
+    if zone[0] not in "+-" or offset >= _DAY_S or zone[1:] != format_utc(offset)[11:16]:
+        raise ValueError
+    return offset if zone[0] == "+" else -offset

@@ -112,7 +112,7 @@ class Console:
         if not self._is_typing:
             self._is_typing = True
             self._write(_PROMPT)
-            log.configure(sink=self._push_down)
+            log.sink = self._push_down
 
     def _replace(self, line):
         self._line = line
@@ -121,7 +121,7 @@ class Console:
     def _end(self):
         line, self._line, self._is_typing = self._line.strip(), "", False
         self._former = line or self._former
-        log.configure(sink=print)
+        log.sink = print
         self._write("\n")
         return line
 

@@ -17,46 +17,41 @@ edited one. Its owner is told to delete the seal, which makes it a file written 
 What a file holds is never printed here.
 """
 
-import hashlib
 import json
 import os
-import sys
+from binascii import hexlify
+from hashlib import sha256
 
 from micropython import const
-
-from system.configuration import ConfigurationError, check_depth
 
 # A configuration with two zones has about 1.5 KB; a larger file than this is no file of ours and
 # would only fill the heap
 _LARGEST_BYTES = const(8192)
 _HEAD = const(b'{"seal":"')
-_SEAL_BYTES = const(16)
 # Where the sealed text begins: after the seal and its closing quote
 _BODY_AT = const(26)
 
 
-class Flash:
-    """The file system of the board, or of the PC."""
+class ConfigurationError(Exception):
+    """One mistake in one file: `str()` says file, key, reason and what to do.
 
-    open = staticmethod(open)
-    rename = staticmethod(os.rename)
-    remove = staticmethod(os.remove)
-    listdir = staticmethod(os.listdir)
-    stat = staticmethod(os.stat)
+    Never put a value into `reason` that may be a secret.
+    """
 
-    @staticmethod
-    def sync():
-        """Make what was closed durable. On a PC this would write out the whole machine."""
-        if sys.implementation.name == "micropython" and hasattr(os, "sync"):
-            os.sync()
+    def __init__(self, key, reason, advice="correct the file and start again"):
+        self.key = key
+        self.reason = reason
+        self.advice = advice
+        self.file = ""
 
-
-class _Refused(Exception):
-    """Why one copy of the file cannot be used; the error to tell is `.args[0]`."""
+    def __str__(self):
+        parts = [part for part in (self.file, self.key, self.reason) if part]
+        return "%s; %s" % (": ".join(parts), self.advice)
 
 
 class Store:
-    """`path` and its companions on `files`. `validate(dict)` raises ConfigurationError.
+    """`path` and its companions. `validate(dict)` raises ConfigurationError; without it only
+    sealed files count. `files` has what a test puts in the place of `os` and `open`.
 
     After `load()`: `source` is the path that was used, "" if there is none; `problem` the
     ConfigurationError that kept a newer copy from being used, or None.
@@ -66,8 +61,9 @@ class Store:
         self.path = path
         self.source = ""
         self.problem = None
-        self._files = files or Flash
-        self._validate = validate
+        self.files = files or os
+        self._open = files.open if files else open
+        self.validate = validate
 
     def load(self):
         """The dict of the newest valid copy, None if there is no file at all.
@@ -79,10 +75,11 @@ class Store:
         self.problem = None
         for path in (self.path, self.path + ".new", self.path + ".bak"):
             try:
-                found = self._open(path)
-            except _Refused as refusal:
+                found = self._found(path)
+            except ConfigurationError as error:
                 if not path.endswith(".new"):  # whose writing was cut short, no more
-                    self.problem = self.problem or refusal.args[0].within(path)
+                    error.file = path
+                    self.problem = self.problem or error
                 continue
             if found is not None:
                 self.source = path
@@ -97,140 +94,123 @@ class Store:
         Raises OSError if the flash is full or broken: the former content stays.
         """
         assert content, "an empty dict has no first member to put the seal before"
-        self._finish_renaming()
-        present = self._sealed_content(self.path)
+        new = self.path + ".new"
+        if not self._exists(self.path) and self._sealed(new):
+            self.files.rename(new, self.path)  # step 3, where the power went after step 2
+        present = self._sealed(self.path)
         if present == content:
             return False
-        body = json.dumps(content).encode()
-        self._replace(_HEAD + _seal(b"," + body[1:]) + b'",' + body[1:], present is not None)
+        self._replace(json.dumps(content).encode()[1:], present)
         return True
 
     def _read(self, path):
-        """The bytes of `path`, None if there is no such file. Raises _Refused."""
+        """The bytes of `path`, None if there is no such file. Raises ConfigurationError."""
         try:
-            size = self._files.stat(path)[6]
+            size = self.files.stat(path)[6]
         except OSError:
             return None
         if size > _LARGEST_BYTES:
             raise _refused("is larger than %d bytes" % _LARGEST_BYTES)
         try:
-            with self._files.open(path, "rb") as file:
+            with self._open(path, "rb") as file:
                 return file.read(size)
         except OSError as error:
             raise _refused("cannot be read: %s" % error)
 
-    def _open(self, path):
-        """The dict of one copy, None if there is no such file. Raises _Refused."""
+    def _found(self, path):
+        """The dict of one copy, None if there is no such file. Raises ConfigurationError."""
         content = self._read(path)
         if content is None:
             return None
         found = _parsed(content)
         if _is_sealed(content):
             return found
-        if content.startswith(_HEAD[:-1]) or found.pop("seal", None) is not None:
+        if content.startswith(_HEAD[:-1]) or "seal" in found:
             raise _refused(
                 "the seal does not match: the file was damaged, or edited",
                 'after an edit, delete the member "seal"',
             )
-        if self._validate is None:
+        if self.validate is None:
             raise _refused("has no seal")
-        try:
-            self._validate(found)
-        except ConfigurationError as error:
-            raise _Refused(error)
+        self.validate(found)
         if path == self.path:
-            self._try_to_seal(content)
+            try:
+                # Before what a person wrote: their text is left as it is
+                self._replace(content[content.index(b"{") + 1 :], True)
+            except OSError:
+                pass  # a full flash is no reason not to start; the next start tries again
         return found
 
-    def _sealed_content(self, path):
+    def _sealed(self, path):
         """The dict of `path` if that is a sealed file, else None."""
         try:
             content = self._read(path)
             return _parsed(content) if content and _is_sealed(content) else None
-        except _Refused:
+        except ConfigurationError:
             return None
 
-    def _finish_renaming(self):
-        """Step 3, where the power went after step 2."""
-        new = self.path + ".new"
-        if not self._exists(self.path) and self._sealed_content(new) is not None:
-            try:
-                self._files.rename(new, self.path)
-            except OSError:
-                pass  # load() reads it where it is, and the next save() tries again
-
-    def _try_to_seal(self, content):
-        """Put the seal before what a person wrote, and leave their text as it is."""
-        body = content[content.index(b"{") + 1 :]
-        try:
-            self._replace(_HEAD + _seal(b"," + body) + b'",' + body, True)
-        except OSError:
-            pass  # a full flash is no reason not to start; the next start tries again
-
-    def _replace(self, text, keep_former):
-        new = self.path + ".new"
-        try:
-            self._write(new, text)
-        except OSError:
-            self._remove(new)
-            raise
+    def _replace(self, body, keep_former):
+        """Write `body`, the JSON text after its opening brace, under a seal."""
+        body = b"," + body
+        text = _HEAD + _seal(body) + b'"' + body
+        new, former = self.path + ".new", self.path + ".bak"
+        self._write(new, text)
         if keep_former:
-            self._files.rename(self.path, self.path + ".bak")
-        self._files.rename(new, self.path)
-        self._files.sync()
-        if not keep_former and not self._exists(self.path + ".bak"):
-            self._write_second_copy(text)
-
-    def _write_second_copy(self, text):
-        """The first file of all has no former one to fall back to: itself, then."""
-        try:
-            self._write(self.path + ".bak", text)
-        except OSError:
-            self._remove(self.path + ".bak")
+            self.files.rename(self.path, former)
+        self.files.rename(new, self.path)
+        self._sync()
+        if not keep_former and not self._exists(former):
+            # The first file of all has no former one to fall back to: itself, then
+            try:
+                self._write(former, text)
+            except OSError:
+                pass
 
     def _write(self, path, text):
-        with self._files.open(path, "wb") as file:
-            if file.write(text) != len(text):
-                raise OSError(28)  # ENOSPC: some file systems take a part and do not say so
-        self._files.sync()
+        """All of it or nothing. Raises OSError."""
+        try:
+            with self._open(path, "wb") as file:
+                if file.write(text) != len(text):
+                    raise OSError(28)  # ENOSPC: some file systems take a part and do not say so
+        except OSError:
+            if self._exists(path):
+                self.files.remove(path)
+            raise
+        self._sync()
+
+    def _sync(self):
+        """Make what was closed durable, where closing does not."""
+        if hasattr(self.files, "sync"):
+            self.files.sync()
 
     def _exists(self, path):
         try:
-            self._files.stat(path)
+            self.files.stat(path)
         except OSError:
             return False
         return True
 
-    def _remove(self, path):
-        try:
-            self._files.remove(path)
-        except OSError:
-            pass  # it was never there, or the flash is gone and the writer is told so
-
 
 def _refused(reason, advice="correct it or take it away, then start again"):
-    return _Refused(ConfigurationError("", reason, advice))
+    return ConfigurationError("", reason, advice)
 
 
 def _seal(body):
     """Sixteen hex digits over everything that follows the seal's closing quote."""
-    return "".join(["%02x" % byte for byte in hashlib.sha256(body).digest()[:8]]).encode()
+    return hexlify(sha256(body).digest()[:8])
 
 
 def _is_sealed(content):
-    return (
-        content[: len(_HEAD)] == _HEAD
-        and content[_BODY_AT - 1 : _BODY_AT] == b'"'
-        and content[len(_HEAD) : _BODY_AT - 1] == _seal(content[_BODY_AT:])
-    )
+    body = content[_BODY_AT:]
+    return content[:_BODY_AT] == _HEAD + _seal(body) + b'"'
 
 
 def _parsed(content):
-    """The dict in `content`, without its seal. Raises _Refused."""
+    """The dict in `content`, without its seal. Raises ConfigurationError."""
     try:
-        check_depth(content)
         found = json.loads(content.decode())
-    except (ValueError, RuntimeError) as error:  # RuntimeError: nested too deep for the parser
+    except (ValueError, RuntimeError, MemoryError) as error:
+        # The last two: nested too deep, which no file of ours is
         raise _refused("is not JSON: %s" % error)
     if not isinstance(found, dict):
         raise _refused("is not a JSON object")

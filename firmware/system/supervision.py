@@ -3,7 +3,7 @@
 Each task is an endless coroutine that says `alive(index)` within its own limit. The cases:
 
     1  it raises, or returns      restarted after 2 s; its traceback is kept and logged
-    2  it falls three times in    on_give_up(name), which resets the board
+    2  it falls three times in    on_give_up(), which resets the board
        ten minutes
     3  it hangs in an await       the watchdog is no longer fed, and bites
     4  it blocks everything       the same, for nothing runs that could feed it
@@ -45,15 +45,15 @@ class Supervised:
 
 
 class Supervisor:
-    """`watchdog` has `feed()`; `on_give_up(name)` should not return."""
+    """`watchdog` has `feed()`; `on_give_up(name, traceback)` should not return."""
 
-    def __init__(self, clock, log, watchdog=None, on_give_up=None):
+    def __init__(self, clock, log, watchdog, on_give_up):
         self.tasks = []
         self.given_up = False
-        self._clock = clock
-        self._log = log
-        self._watchdog = watchdog
-        self._on_give_up = on_give_up
+        self.clock = clock
+        self.log = log
+        self.watchdog = watchdog
+        self.on_give_up = on_give_up
 
     def add(self, name, start, limit_ms):
         """Index of a new task: `start()` returns its coroutine, which must check in every
@@ -63,39 +63,39 @@ class Supervisor:
 
     def alive(self, index):
         """The task `index` checks in. Allocates nothing."""
-        self.tasks[index].seen_ticks = self._clock.ticks_ms()
+        self.tasks[index].seen_ticks = self.clock.ticks_ms()
 
     async def run(self):
         """Run all tasks until this is cancelled; then they are cancelled too."""
         running = []
         try:
             for task in self.tasks:
-                task.seen_ticks = self._clock.ticks_ms()
+                task.seen_ticks = self.clock.ticks_ms()
                 running.append(asyncio.create_task(self._keep_running(task)))
             while True:
-                if self.all_alive() and not self.given_up and self._watchdog:
-                    self._watchdog.feed()
-                await self._clock.sleep_ms(_FEED_PERIOD_MS)
+                if self.all_alive() and not self.given_up:
+                    self.watchdog.feed()
+                await self.clock.sleep_ms(_FEED_PERIOD_MS)
         finally:
             for keeper in running:
                 keeper.cancel()
 
     def all_alive(self):
         """Has every task checked in within its limit? Logs one that stops doing so, once."""
-        now = self._clock.ticks_ms()
+        now = self.clock.ticks_ms()
         every = True
         for task in self.tasks:
             # One that waits for its restart is looked after already
-            late = task.running and self._clock.ticks_diff(now, task.seen_ticks) > task.limit_ms
+            late = task.running and self.clock.ticks_diff(now, task.seen_ticks) > task.limit_ms
             if late and not task.late:
-                self._log.error("%s hangs: no sign for %d ms", task.name, task.limit_ms)
+                self.log.error("%s hangs: no sign for %d ms", task.name, task.limit_ms)
             task.late = late
             every = every and not late
         return every
 
     async def _keep_running(self, task):
         while True:
-            task.seen_ticks = self._clock.ticks_ms()
+            task.seen_ticks = self.clock.ticks_ms()
             task.running = True
             try:
                 await task.start()
@@ -105,48 +105,31 @@ class Supervisor:
             task.running = False
             self._note_fall(task, error)
             error = None  # else it keeps the frames of the fallen task in memory
-            await self._clock.sleep_ms(_RESTART_DELAY_MS)
+            await self.clock.sleep_ms(_RESTART_DELAY_MS)
 
     def _note_fall(self, task, error):
+        now_s = self.clock.uptime_s()
         task.falls += 1
-        often = self._falls_too_often(task)
+        task.fell_at_s = (task.fell_at_s + [now_s])[-_FALLS_TO_GIVE_UP:]
         try:
             gc.collect()
             task.traceback = traceback_text(error) if error else "it returned"
-            self._log.error("%s fell (%d): %r", task.name, task.falls, error)
+            self.log.error("%s fell (%d): %r", task.name, task.falls, error)
             for line in task.traceback.split("\n"):
-                self._log.error("  %s", line)
+                self.log.error("  %s", line)
         except MemoryError:
             # No room to tell is no reason not to restart
             task.traceback = "no memory for the traceback"
-        if often:
-            self._give_up(task)
-
-    def _falls_too_often(self, task):
-        now_s = self._clock.uptime_s()
-        task.fell_at_s = task.fell_at_s[1 - _FALLS_TO_GIVE_UP :] + [now_s]
-        return (
-            len(task.fell_at_s) == _FALLS_TO_GIVE_UP
-            and now_s - task.fell_at_s[0] <= _FALLS_WITHIN_S
-        )
-
-    def _give_up(self, task):
-        # Should the reset fail, the watchdog, which is no longer fed, does it
-        self.given_up = True
-        self._log.error(
-            "%s fell %d times in ten minutes: giving up", task.name, len(task.fell_at_s)
-        )
-        if self._on_give_up:
-            self._on_give_up(task.name)
+        within_s = now_s - task.fell_at_s[0]
+        if len(task.fell_at_s) == _FALLS_TO_GIVE_UP and within_s <= _FALLS_WITHIN_S:
+            # Should the reset fail, the watchdog, which is no longer fed, does it
+            self.given_up = True
+            self.log.error("%s fell too often within ten minutes: giving up", task.name)
+            self.on_give_up(task.name, task.traceback)
 
 
 def traceback_text(error):
     """The last 600 characters of the traceback."""
     text = io.StringIO()
-    if hasattr(sys, "print_exception"):
-        sys.print_exception(error, text)
-    else:
-        import traceback
-
-        traceback.print_exception(error, file=text)
+    sys.print_exception(error, text)
     return text.getvalue().strip()[-_TRACEBACK_CHARACTERS:]

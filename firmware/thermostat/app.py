@@ -26,8 +26,6 @@ _NETWORK = const(3)
 _UPKEEP_MS = const(1000)
 # The first readings are there by then: whoever asks for them early need not wait for a tick
 _FIRST_TICK_MS = const(100)
-# The answer to `reboot` has to reach the hub before the connection ends
-_LEAST_RESTART_DELAY_MS = const(1000)
 # Leaving waits for the hub this long, then no more; half of what a watchdog allows
 _FAREWELL_MS = const(3000)
 _FAREWELL_STEP_MS = const(10)
@@ -36,7 +34,7 @@ _FAREWELL_STEP_MS = const(10)
 class App:
     """The appliance on `board` (see boards/README.md), as yet without rooms and cloud.
 
-    `settings`: `Settings.control`, `.telemetry` and `.supervision` are kept, the rest is not.
+    `settings`: its `control`, `telemetry` and `supervision` are kept, the rest is not.
     """
 
     def __init__(self, board, clock, settings):
@@ -53,7 +51,7 @@ class App:
         self._control = settings.control
         self._pace = settings.telemetry
         self._limits = settings.supervision
-        self._restart_at = None
+        self._restart_s = None
         self._has_left = False
         self._has_ticked = False
         self._falls = 0
@@ -115,16 +113,17 @@ class App:
     async def _keep_up(self):
         statistics_due_s = 0
         while True:
+            now_s = self.clock.uptime_s()
             # Before more is sent: what went last time has arrived
-            if self.clock.uptime_s() >= statistics_due_s:
-                statistics_due_s = self.clock.uptime_s() + self._pace.stats_period_s
+            if now_s >= statistics_due_s:
+                statistics_due_s = now_s + self._pace.stats_period_s
                 self.print_statistics()
             if self.timekeeper is not None:
                 self.timekeeper.poll()
             if self.cloud is not None:
                 self.cloud.tend()
             self.set_points.poll()
-            if self._is_restart_due():
+            if self._restart_s is not None and now_s >= self._restart_s:
                 self.log.warning("restarting, as asked")
                 self.leave()
                 self.board.reset()
@@ -148,35 +147,25 @@ class App:
 
     def restart_after(self, delay_s):
         """Reset the board in `delay_s`, or a little later, so that answers can leave."""
-        delay_ms = max(delay_s * 1000, _LEAST_RESTART_DELAY_MS)
-        self._restart_at = self.clock.ticks_add(self.clock.ticks_ms(), delay_ms)
+        # The answer to `reboot` has to reach the hub before the connection ends
+        self._restart_s = self.clock.uptime_s() + max(delay_s, 1) + 1
 
-    def _is_restart_due(self):
-        if self._restart_at is None:
-            return False
-        return self.clock.ticks_diff(self.clock.ticks_ms(), self._restart_at) >= 0
-
-    def _give_up(self, name):
+    def _give_up(self, name, traceback):
         self._switch_off()
         from system.recovery import note_crash
 
-        for task in self.supervisor.tasks:
-            if task.name == name:
-                note_crash(self.board.data_path + "/crash.txt", name, task.traceback)
+        note_crash(self.board.data_path + "/crash.txt", name, traceback)
         self.leave()
         self.board.reset()
 
-    def statistics(self):
-        """Counters and states, a dict of plain values; of the heap what lives."""
+    def print_statistics(self):
+        """One line for people and programs that watch the console: counters and states, and of
+        the heap what lives."""
         gc.collect()
         found = {"heap": self.board.heap_in_use(), "uptime_s": self.clock.uptime_s()}
         if self.cloud is not None:
             self.cloud.statistics(found)
-        return found
-
-    def print_statistics(self):
-        """One line for people and programs that watch the console."""
-        print("stats " + json.dumps(self.statistics()))
+        print("stats " + json.dumps(found))
 
     # ---- leaving
 

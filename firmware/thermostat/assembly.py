@@ -10,29 +10,15 @@ before what speaks to the hub comes in.
 import gc
 import os
 
-from drivers.registry import bus_opener, kinds
 from micropython import const
 from system import log
-from system.configuration import ConfigurationError
-from system.log import Log
 from system.modules import forget
 
+VERSION = "0.1.0"
 # This file is FIRMWARE/thermostat/assembly.py
 _FIRMWARE = __file__.rpartition("/thermostat/")[0]
-SET_POINTS = "setpoints.json"
-# Needed to read the configuration, and to build what it asks for
-_READERS = const(
-    (
-        "thermostat.loading",
-        "thermostat.settings",
-        "thermostat.zones",
-        "system.section",
-        "system.store",
-    )
-)
-_MODEL_READER = const(("pnp.model",))
-_SESSION_BUILDERS = const(("iothub.identity", "system.tls"))
-_BUILDERS = const(("thermostat.assembly",))
+# Where a component has no zone; as in thermostat/settings.py
+_TARGET_CENTI_C = const(2100)
 
 
 class _Files:
@@ -42,33 +28,45 @@ class _Files:
     listdir = staticmethod(os.listdir)
 
 
+class _Trouble(Exception):
+    """What cannot be used of the configuration; the text says why, and what to do."""
+
+    def __init__(self, key, error, advice="correct the file and start again"):
+        reason, _, own_advice = str(error).partition("; ")
+        super().__init__("config.json: %s: %s; %s" % (key, reason, own_advice or advice))
+
+
 def assemble(board):
     """The App on `board` (see boards/README.md), ready to run."""
     clock = board.clock()
-    log.configure(clock=clock)
-    teller = Log("thermostat")
-    settings, trouble = _load_settings(board.data_path, teller)
-    log.configure(level=settings.log_level)
+    log.clock = clock
+    teller = log.Log("thermostat")
+    settings, trouble = _read_settings(board.data_path, teller)
+    log.level = settings.log_level
     from thermostat.app import App
+    from thermostat.setpoints import SetPoints
 
     app = App(board, clock, settings)
-    app.set_points = _load_set_points(board.data_path, clock, settings)
+    path = board.data_path + "/setpoints.json"
+    names = [zone.name for zone in settings.zones]
+    app.set_points = SetPoints(path, clock, log.Log("setpoints"), names)
     for at, zone in enumerate(settings.zones):
+        # One that cannot be used leaves the others as they are
         try:
-            _add_room(app.rooms, at, zone, board, clock, settings, app.set_points)
-        except ConfigurationError as error:
-            trouble = error.within("config.json")
-    app.timekeeper = _build_timekeeper(board, clock, settings.ntp_servers)
+            if zone.present:
+                _add_room(app, "zones[%d]." % at, zone, settings.control)
+        except _Trouble as error:
+            trouble = error
+    # None where the system keeps the clock, unless servers are configured
+    app.timekeeper = _timekeeper(board, clock, settings.ntp_servers)
     gc.collect()
     try:
         if settings.connection_string:
-            app.cloud = _build_cloud(app, _FIRMWARE, settings)
-    except ConfigurationError as error:
-        trouble = error.within("config.json")
+            app.cloud = _build_cloud(app, settings, teller)
+    except _Trouble as error:
+        trouble = error
     except MemoryError:
-        trouble = ConfigurationError(
-            "connection", "more bytes than this board has", "lower its ..._bytes", "config.json"
-        )
+        trouble = _Trouble("connection", "more bytes than this board has; lower its ..._bytes")
     if trouble:
         teller.error("%s", trouble)
         teller.error("until then the rooms are controlled without it")
@@ -78,185 +76,163 @@ def assemble(board):
 
 def forget_builders():
     """Let the heap have what only `assemble` needed."""
-    forget(_BUILDERS)
+    forget(("thermostat.assembly",))
 
 
-# ---- settings
+def _read_settings(folder, teller):
+    from drivers.registry import kinds
 
-
-def _load_settings(folder, teller):
-    from thermostat.loading import load
+    from thermostat.settings import load
 
     found = load(folder, kinds(), teller)
     del load
-    forget(_READERS)
+    forget(("thermostat.settings", "system.store"))
     return found
 
 
-def _load_set_points(folder, clock, settings):
-    from thermostat.setpoints import SetPoints, SetPointsFile
-
-    names = [zone.name for zone in settings.zones]
-    file = SetPointsFile("%s/%s" % (folder, SET_POINTS))
-    return SetPoints(file, clock, Log("setpoints"), names)
-
-
-def _build_timekeeper(board, clock, servers):
-    """None where the system keeps the clock, unless servers are configured."""
+def _timekeeper(board, clock, servers):
     if servers == [] or (servers is None and getattr(board, "KEEPS_TIME", False)):
         return None
     from system.ntp import SERVERS, Timekeeper
 
-    return Timekeeper(servers or SERVERS, board, clock, Log("clock"))
+    return Timekeeper(servers or SERVERS, board, clock, log.Log("clock"))
 
 
-# ---- rooms
-
-
-def _add_room(rooms, at, zone, board, clock, settings, set_points):
-    """One zone that cannot be used leaves the others as they are. Raises ConfigurationError."""
-    from drivers.relay import Relay
+def _add_room(app, path, zone, settings):
+    from drivers.registry import bus_opener
 
     from thermostat.history import History
     from thermostat.room import Room
 
-    if not zone.present:
-        return
+    board = app.board
     open_bus = bus_opener(zone.sensor, board)
     try:
         open_bus(zone.bus)
-        relay = None if zone.relay is None else Relay(board.relay_pin(zone.relay))
+        pin = None if zone.relay is None else board.relay_pin(zone.relay)
     except ValueError as error:
-        raise ConfigurationError("zones[%d].bus" % at, str(error))
+        raise _Trouble(path + "bus", error)
     except IndexError:
-        reason = "%s has no relay %d" % (board.NAME, zone.relay)
-        raise ConfigurationError("zones[%d].relay" % at, reason)
-    history = History(clock)
-    teller = Log("room")
-    rooms.append(Room(zone, settings.control, relay, open_bus, set_points, history, teller))
+        raise _Trouble(path + "relay", "%s has no relay %d" % (board.NAME, zone.relay))
+    history = History(app.clock)
+    room = Room(zone, settings, pin, open_bus, app.set_points, history, log.Log("room"))
+    app.rooms.append(room)
 
 
-# ---- cloud
-
-
-def _build_cloud(app, folder, settings):
-    from thermostat.cloud import VERSION, Cloud, ZoneReporter
-    from thermostat.components import BoardComponent, bind_zones, report_information
-
-    clock, board = app.clock, app.board
-    # The largest pieces of the heap first, while it is still whole
-    outbox = _build_outbox(settings.connection)
-    device = _build_device(clock, folder, settings)
-    forget(_MODEL_READER)
-    session = _build_session(app, device, outbox, folder, settings)
-    forget(_SESSION_BUILDERS)
-    rooms = [_room_of(zone, app.rooms) for zone in settings.zones]
-    histories = [room.history if room else None for room in rooms]
-    components = bind_zones(device, settings, app.set_points, histories, clock, Log("thermostat"))
-    reporters = []
-    for room, component in zip(rooms, components):
-        if room is not None and component is not None:
-            component.open_telemetry(session)
-            reporters.append(ZoneReporter(room, component, clock, settings.telemetry))
-    root = BoardComponent(
-        device.component(), board.unique_id(), settings.connectivity, app.restart_after
-    )
-    root.open_telemetry(session)
-    information = device.component("deviceInformation")
-    if information is not None:
-        report_information(information, board.information(), VERSION)
-    return Cloud(device, session, reporters, root, board, clock, settings.telemetry)
-
-
-def _room_of(zone, rooms):
-    for room in rooms:
-        if room.name == zone.name:
-            return room
-    return None
-
-
-def _build_device(clock, folder, settings):
-    from pnp.device import Device
-    from pnp.model import ModelError, load, models_folder
-
-    try:
-        model = load(settings.connection.model_id, models_folder(_Files, folder + "/models"))
-    except ModelError as error:
-        reason, _, advice = str(error).partition("; ")
-        raise ConfigurationError(
-            "model", reason, advice or "choose another, or correct its file in models/"
-        )
-    return Device(model, clock, Log("pnp"), settings.connection)
-
-
-def _build_outbox(connection):
+def _build_cloud(app, settings, teller):
     from iothub.outbox import Outbox
 
-    return Outbox(
+    from thermostat.cloud import Cloud
+
+    clock, board, connection = app.clock, app.board, settings.connection
+    # The largest pieces of the heap first, while it is still whole
+    outbox = Outbox(
         connection.window,
         connection.packet_bytes,
         connection.telemetry_bytes,
         connection.answer_bytes,
     )
+    device = _build_device(clock, connection)
+    forget(("pnp.model",))
+    session = _build_session(app, device, outbox, settings)
+    forget(("iothub.identity", "system.tls"))
+    zones = bind_zones(device, settings, app.set_points, app.rooms, session, clock, teller)
+    report_information(device, board.information())
+    return Cloud(device, session, zones, board, settings, clock, app.restart_after)
 
 
-def _build_session(app, device, outbox, folder, settings):
-    from iothub import identity
+def _build_device(clock, connection):
+    from pnp.device import Device
+    from pnp.model import ModelError, load, models_folder
+
+    try:
+        model = load(connection.model_id, models_folder(_Files, _FIRMWARE + "/models"))
+    except ModelError as error:
+        raise _Trouble("model", error, "choose another, or correct its file in models/")
+    return Device(model, clock, log.Log("pnp"), connection)
+
+
+def _build_session(app, device, outbox, settings):
     from iothub.errors import IdentityError
+    from iothub.identity import parse
     from iothub.session import Session
     from system.dialer import Dialer
+    from system.tls import make_context
 
-    connection = settings.connection
+    board, clock, connection = app.board, app.clock, settings.connection
     try:
-        who = identity.parse(settings.connection_string)
+        who = parse(settings.connection_string)
     except IdentityError as error:
-        raise ConfigurationError("connection_string", str(error))
+        raise _Trouble("connection_string", error)
     if who.key() is None:
-        raise ConfigurationError(
+        raise _Trouble(
             "connection_string",
-            "x509=true is understood, but this version cannot connect by certificate",
+            "x509=true is understood, but this version cannot connect by certificate; "
             "use a device with a key, or a newer version",
         )
-    context = _tls_context(_roots(folder, app.board.data_path, settings.root_certificates))
-    dialer = Dialer(context, app.clock, app.board.resolver, connection.dial_timeout_ms)
+    try:
+        context = make_context(_roots(board.data_path, settings.root_certificates))
+    except OSError as error:
+        raise _Trouble("root_certificates", error)
+    except ValueError:
+        raise _Trouble(
+            "root_certificates",
+            "one of the files is not a certificate in DER form; "
+            "convert it (openssl x509 -outform der) and start again",
+        )
     return Session(
         who,
-        dialer,
-        app.clock,
-        app.board.random_below,
+        Dialer(context, clock, board.resolver, connection.dial_timeout_ms),
+        clock,
+        board.random_below,
         outbox,
-        Log("iothub"),
+        log.Log("iothub"),
         device,
         connection,
     )
 
 
-def _tls_context(roots):
-    from system.tls import make_context
-
-    try:
-        return make_context(roots)
-    except ValueError:
-        raise ConfigurationError(
-            "root_certificates",
-            "one of the files is not a certificate in DER form",
-            "convert it (openssl x509 -outform der) and start again",
-        )
-
-
-def _roots(folder, data_path, names):
-    """The DER certificates to trust: those configured, else those of Azure."""
-    if names:
-        paths = ["%s/%s" % (data_path, name) for name in names]
-    else:
-        shipped = folder + "/roots"
-        paths = ["%s/%s" % (shipped, name) for name in os.listdir(shipped)]
-    return [_content(path) for path in paths]
+def _roots(folder, names):
+    """The DER certificates to trust: those configured, else those of Azure. Raises OSError."""
+    if not names:
+        folder = _FIRMWARE + "/roots"
+        names = os.listdir(folder)
+    roots = []
+    for name in names:
+        try:
+            with open("%s/%s" % (folder, name), "rb") as stream:
+                roots.append(stream.read())
+        except OSError:
+            raise OSError("%s cannot be read" % name)
+    return roots
 
 
-def _content(path):
-    try:
-        with open(path, "rb") as stream:
-            return stream.read()
-    except OSError:
-        raise ConfigurationError("root_certificates", "%s cannot be read" % path)
+def bind_zones(device, settings, set_points, rooms, session, clock, teller):
+    """The ZoneComponents of the model. A zone is the component of its name; a model without
+    components (`Thermostat;1`) has one zone, at its root: the first of the configuration."""
+    from thermostat.cloud import ZoneComponent
+
+    defaults = {zone.name: zone.target_centi_c for zone in settings.zones}
+    rooms = {room.name: room for room in rooms}
+    bound = []
+    for name, interface in device.model.components:
+        if "targetTemperature" in interface.properties:
+            component = device.component(name)
+            name = name or settings.zones[0].name
+            target = defaults.pop(name, _TARGET_CENTI_C)
+            room = rooms.get(name)
+            bound.append(
+                ZoneComponent(component, name, target, room, set_points, settings, session, clock)
+            )
+    for name in defaults:
+        teller.warning("zone %s is no component of the model: the hub will not see it", name)
+    return bound
+
+
+def report_information(device, information):
+    """Tell of the board what the model asks for; `information`: see boards/README.md."""
+    component = device.component("deviceInformation")
+    if component is not None:
+        for name in component.interface.properties:
+            value = VERSION if name == "swVersion" else information.get(name)
+            if value is not None:
+                component.report(name, value)

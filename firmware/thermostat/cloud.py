@@ -1,95 +1,186 @@
-"""What the appliance tells the hub of its own accord, and when."""
+"""The appliance as the service sees it: zones and board bound to the components of the model,
+and what they tell of their own accord.
 
-VERSION = "0.1.0"
+Temperatures are ints in 0.01 °C up to here, and numbers in °C from here on.
+"""
+
+from micropython import const
+from pnp.commands import Unavailable
+from pnp.property import Rejected
+from pnp.telemetry import Telemetry
+from system.clock import format_utc, parse_utc
+
+# A restart that is further away than a day was not meant
+_LONGEST_DELAY_S = const(86400)
+
+
+def degrees(centi_c):
+    """°C as JSON shows it best: 42, 21.5."""
+    return centi_c / 100 if centi_c % 100 else centi_c // 100
 
 
 class Schedule:
     """When a value is worth a message: every so often, and sooner when it has moved.
 
-    `period_ms` between messages, cut short when the value moved by `delta` (0: by time alone),
-    but never below `least_ms`. Allocates nothing.
+    `period_s` between messages, cut short when the value moved by `delta` (0: by time alone),
+    but never below `least_s`. `sent` is the value last sent, None before the first, which is due
+    at once. Allocates nothing.
     """
 
-    def __init__(self, clock, period_ms, delta, least_ms):
-        self._clock = clock
-        self._period_ms = period_ms
-        self._delta = delta
-        self._least_ms = least_ms
-        self._sent_ticks = 0
-        self._sent_value = 0
-        self._is_begun = False
+    def __init__(self, clock, period_s, delta, least_s):
+        self.sent = None
+        self.clock = clock
+        self.period_s = period_s
+        self.delta = delta
+        self.least_s = least_s
+        self._sent_s = 0
 
     def is_due(self, value):
-        """Whether `value` should be sent now; the first is due at once."""
-        if not self._is_begun:
+        """Whether `value` should be sent now."""
+        if self.sent is None:
             return True
-        elapsed_ms = self._clock.ticks_diff(self._clock.ticks_ms(), self._sent_ticks)
-        if elapsed_ms >= self._period_ms:
-            return True
-        if not self._delta or elapsed_ms < self._least_ms:
-            return False
-        return abs(value - self._sent_value) >= self._delta
+        elapsed_s = self.clock.uptime_s() - self._sent_s
+        has_moved = self.delta and abs(value - self.sent) >= self.delta
+        return elapsed_s >= (self.least_s if has_moved else self.period_s)
 
     def note_sent(self, value):
-        self._is_begun = True
-        self._sent_value = value
-        self._sent_ticks = self._clock.ticks_ms()
+        self.sent = value
+        self._sent_s = self.clock.uptime_s()
 
 
-class ZoneReporter:
-    """Sends a room's temperature when it is worth a message. `pace`: `Settings.telemetry`."""
+class ZoneComponent:
+    """A zone: its set point, its extremes, its temperature.
 
-    def __init__(self, room, component, clock, pace):
-        self._room = room
-        self._component = component
-        self._schedule = Schedule(
-            clock,
-            pace.zone_period_s * 1000,
-            pace.zone_delta_centi_c,
-            pace.zone_least_s * 1000,
+    `name` and `default_centi_c` of the zone; `room` is None if it is not fitted: then it answers
+    for its set point, and measures nothing.
+    """
+
+    def __init__(
+        self, component, name, default_centi_c, room, set_points, settings, session, clock
+    ):
+        self.component = component
+        self.name = name
+        self.default_centi_c = default_centi_c
+        self.room = room
+        self.set_points = set_points
+        self.control = settings.control
+        self.clock = clock
+        pace = settings.telemetry
+        delta, least_s = pace.zone_delta_centi_c, pace.zone_least_s
+        self._temperature = Schedule(clock, pace.zone_period_s, delta, least_s)
+        # Of the maximum, since the start, which is told when it is worth it, or has waited
+        self._maximum = Schedule(clock, pace.working_set_period_s, delta, least_s)
+        self._highest = None
+        self.telemetry = Telemetry(session, component, ("temperature",), (2,))
+        component.bind_property(
+            "targetTemperature", self._set_target, self._bounded(default_centi_c), self._target()
         )
+        component.bind_command("getMaxMinReport", self._report)
 
     def tend(self):
-        centi_c = self._room.temperature_centi_c
+        """Send what is due."""
+        centi_c = self.room and self.room.temperature_centi_c
         if centi_c is None:
             return
-        self._component.on_reading(centi_c)
-        if self._schedule.is_due(centi_c) and self._component.send(centi_c):
-            self._schedule.note_sent(centi_c)
+        if self._highest is None or centi_c > self._highest:
+            self._highest = centi_c
+        if self._highest != self._maximum.sent and self._maximum.is_due(self._highest):
+            self._maximum.note_sent(self._highest)
+            self.component.report("maxTempSinceLastReboot", degrees(self._highest))
+        if self._temperature.is_due(centi_c):
+            self.telemetry.values[0] = centi_c
+            if self.telemetry.send():
+                self._temperature.note_sent(centi_c)
+
+    def _target(self):
+        """The set point in use, in °C."""
+        return self._bounded(self.set_points.get(self.name, self.default_centi_c))
+
+    def _bounded(self, centi_c):
+        """In °C, within the installer's bounds: they may have changed since it was kept."""
+        control = self.control
+        bounded = max(control.target_lowest_centi_c, min(centi_c, control.target_highest_centi_c))
+        return degrees(bounded)
+
+    def _set_target(self, value):
+        """Apply a set point in °C; return the one in use."""
+        lowest = self.control.target_lowest_centi_c
+        highest = self.control.target_highest_centi_c
+        # A number that no temperature has is still a number here: compare before rounding
+        if not lowest <= value * 100 <= highest:
+            bounds = "must be from %s to %s" % (degrees(lowest), degrees(highest))
+            raise Rejected(bounds, self._target())
+        self.set_points.set(self.name, round(value * 100))
+        return self._target()
+
+    def _report(self, since):
+        try:
+            since_s = parse_utc(since)
+        except ValueError as error:
+            raise Rejected("since: %s" % error)
+        now_s = self.clock.unix_time()
+        if not now_s:
+            raise Unavailable("the date is not known")
+        found = self.room and self.room.history.report(min(since_s, now_s), now_s)
+        if not found:
+            raise Unavailable("no temperature is known of that time")
+        high, low, mean, start_s, end_s = found
+        return {
+            "maxTemp": degrees(high),
+            "minTemp": degrees(low),
+            "avgTemp": degrees(mean),
+            "startTime": format_utc(start_s),
+            "endTime": format_utc(end_s),
+        }
 
 
 class Cloud:
     """The Plug and Play `device`, its `session` with the hub, and what is sent through it.
 
-    `zones` are ZoneReporters, `root` is the BoardComponent.
+    `zones` are ZoneComponents. `restart_after(delay_s)` is called for the command `reboot`; it
+    has to let the answer leave first, also for 0. A second call counts from then.
     """
 
-    def __init__(self, device, session, zones, root, board, clock, pace):
+    def __init__(self, device, session, zones, board, settings, clock, restart_after):
         self.device = device
         self.session = session
-        self._zones = zones
-        self._root = root
-        self._board = board
-        self._memory = Schedule(clock, pace.working_set_period_s * 1000, 0, 0)
+        self.zones = zones
+        self.board = board
+        self.restart_after = restart_after
+        self._memory = Schedule(clock, settings.telemetry.working_set_period_s, 0, 0)
+        self.telemetry = None
+        root = device.component()
+        interface = root.interface
+        root.report("connectivity", settings.connectivity)
+        if "serialNumber" in interface.properties:
+            root.report("serialNumber", board.unique_id())
+        if "reboot" in interface.commands:
+            root.bind_command("reboot", self._reboot)
+        if "workingSet" in interface.telemetry:
+            self.telemetry = Telemetry(session, root, ("workingSet",), (1,))
 
     def tend(self):
         """Send what is due. To be called about once a second."""
-        for zone in self._zones:
+        for zone in self.zones:
             zone.tend()
-        if self._memory.is_due(0):
-            self._root.send(self._board.heap_in_use())
+        if self.telemetry and self._memory.is_due(0):
+            self.telemetry.values[0] = self.board.heap_in_use() * 10 // 1024
+            self.telemetry.send()
             self._memory.note_sent(0)
 
     def statistics(self, found):
         """Add the counters of messages to the dict `found`."""
         counters = self.session.counters
         found["state"] = self.session.state_name()
-        found["telemetry_sent"] = counters.sent
-        found["telemetry_acked"] = counters.acked
-        found["telemetry_dropped"] = counters.dropped
-        found["telemetry_waiting"] = counters.waiting
+        for name in ("sent", "acked", "dropped", "waiting"):
+            found["telemetry_" + name] = getattr(counters, name)
         found["desired_acked"] = self.device.accepted_count
         found["desired_rejected"] = self.device.rejected_count
         found["commands_answered"] = counters.commands
         found["c2d_completed"] = counters.messages
         found["reconnects"] = counters.reconnects
+
+    def _reboot(self, delay_s):
+        if not 0 <= delay_s <= _LONGEST_DELAY_S:
+            raise Rejected("delay must be from 0 to %d seconds" % _LONGEST_DELAY_S)
+        self.restart_after(delay_s)

@@ -16,8 +16,9 @@ from array import array
 
 from micropython import const
 
-# (seconds a bucket, buckets)
-_LEVELS = const(((10, 90), (120, 90), (3600, 168)))
+# (seconds a bucket, buckets, where they begin in the arrays)
+_LEVELS = const(((10, 90, 0), (120, 90, 90), (3600, 168, 180)))
+_BUCKETS = const(348)
 # Longer without a reading is a gap, which counts for nothing; as long as control trusts one
 _HOLD_S = const(30)
 # An empty bucket has its minimum above its maximum; readings are ints in 0.01 °C of 16 bits
@@ -25,115 +26,67 @@ _HIGHEST = const(32767)
 _LOWEST = const(-32768)
 
 
-class _Ring:
-    """`count` buckets of `period_s`, the newest one current, older ones overwritten."""
-
-    def __init__(self, period_s, count):
-        self.period_s = period_s
-        self.count = count
-        self.current = 0  # number of the newest bucket, counted from uptime 0
-        self._highest = array("h", [_LOWEST] * count)
-        self._lowest = array("h", [_HIGHEST] * count)
-        # Temperature x time: an hour at 327.67 °C has 27 bits
-        self._weighted = array("i", [0] * count)
-        self._seconds = array("H", [0] * count)
-
-    def move_to(self, second):
-        """Make the bucket of `second` the current one, and empty all on the way there."""
-        number = second // self.period_s
-        if number - self.current > self.count:
-            self.current = number - self.count
-        while self.current < number:
-            self.current += 1
-            slot = self.current % self.count
-            self._highest[slot] = _LOWEST
-            self._lowest[slot] = _HIGHEST
-            self._weighted[slot] = 0
-            self._seconds[slot] = 0
-
-    def note(self, temperature):
-        slot = self.current % self.count
-        if temperature > self._highest[slot]:
-            self._highest[slot] = temperature
-        if temperature < self._lowest[slot]:
-            self._lowest[slot] = temperature
-
-    def hold(self, temperature, start_s, end_s):
-        """`temperature` held from `start_s` (in or after the current bucket) to `end_s`."""
-        while start_s < end_s:
-            self.move_to(start_s)
-            next_s = (self.current + 1) * self.period_s
-            if next_s > end_s:
-                next_s = end_s
-            self.note(temperature)
-            slot = self.current % self.count
-            self._weighted[slot] += temperature * (next_s - start_s)
-            self._seconds[slot] += next_s - start_s
-            start_s = next_s
-
-    def oldest_s(self):
-        """Where the oldest bucket begins that is still whole."""
-        return max(0, self.current - self.count + 1) * self.period_s
-
-    def sum_since(self, second):
-        """(highest, lowest, weighted sum, seconds) of the buckets from that of `second` on."""
-        highest, lowest, weighted, seconds = _LOWEST, _HIGHEST, 0, 0
-        for number in range(second // self.period_s, self.current + 1):
-            slot = number % self.count
-            highest = max(highest, self._highest[slot])
-            lowest = min(lowest, self._lowest[slot])
-            weighted += self._weighted[slot]
-            seconds += self._seconds[slot]
-        return highest, lowest, weighted, seconds
-
-
 class History:
-    """`clock` gives the uptime. Good readings only, please: a fault is `gap()`."""
+    """`clock` gives the uptime. Good readings only, please."""
 
     def __init__(self, clock):
-        self._clock = clock
-        self._rings = tuple([_Ring(period_s, count) for period_s, count in _LEVELS])
-        self._has_first = False
-        self._first_s = 0
-        self._is_held = False
+        self.clock = clock
+        # Of each bucket; the temperature x time of an hour at 327.67 °C has 27 bits
+        self._highest = array("h", [_LOWEST] * _BUCKETS)
+        self._lowest = array("h", [_HIGHEST] * _BUCKETS)
+        self._weighted = array("i", [0] * _BUCKETS)
+        self._seconds = array("H", [0] * _BUCKETS)
+        # Of each level the newest bucket, counted from uptime 0
+        self._newest = [0] * len(_LEVELS)
+        self._first_s = None
+        # The last reading, up to when it is accounted for, and how long it is trusted
         self._temperature = 0
-        self._held_from_s = 0
-        self._held_until_s = 0
+        self._from_s = 0
+        self._until_s = 0
 
     def add(self, temperature_centi_c):
         """A good reading, now."""
-        now_s = self._clock.uptime_s()
-        self._hold_until(now_s)
-        if temperature_centi_c > _HIGHEST:
-            temperature_centi_c = _HIGHEST
-        elif temperature_centi_c < _LOWEST:
-            temperature_centi_c = _LOWEST
-        for ring in self._rings:
-            ring.move_to(now_s)
-            ring.note(temperature_centi_c)
-        if not self._has_first:
-            self._has_first = True
+        now_s = self._account()
+        self._temperature = max(_LOWEST, min(temperature_centi_c, _HIGHEST))
+        for level in range(len(_LEVELS)):
+            self._note(level, now_s)
+        if self._first_s is None:
             self._first_s = now_s
-        self._is_held = True
-        self._temperature = temperature_centi_c
-        self._held_from_s = now_s
-        self._held_until_s = now_s + _HOLD_S
+        self._from_s = now_s
+        self._until_s = now_s + _HOLD_S
 
-    def gap(self):
-        """From now on the temperature is not known, until the next `add()`."""
-        self._hold_until(self._clock.uptime_s())
-        self._is_held = False
+    def _account(self):
+        """Now; the last reading held until then, or until it was too old."""
+        now_s = self.clock.uptime_s()
+        end_s = min(now_s, self._until_s)
+        for level in range(len(_LEVELS)):
+            start_s = self._from_s
+            while start_s < end_s:
+                slot = self._note(level, start_s)
+                next_s = min((self._newest[level] + 1) * _LEVELS[level][0], end_s)
+                self._weighted[slot] += self._temperature * (next_s - start_s)
+                self._seconds[slot] += next_s - start_s
+                start_s = next_s
+        self._from_s = end_s
+        return now_s
 
-    def _hold_until(self, now_s):
-        """Account for the last reading, which held until now, or until it was too old."""
-        if not self._is_held:
-            return
-        end_s = now_s if now_s < self._held_until_s else self._held_until_s
-        for ring in self._rings:
-            ring.hold(self._temperature, self._held_from_s, end_s)
-        self._held_from_s = end_s
-        if now_s >= self._held_until_s:
-            self._is_held = False
+    def _note(self, level, second):
+        """The reading at `second`, in or after the newest bucket, which is where its slot then
+        is; the buckets on the way there are empty."""
+        period_s, count, begin = _LEVELS[level]
+        number = second // period_s
+        newest = max(self._newest[level], number - count)
+        while newest < number:
+            newest += 1
+            slot = begin + newest % count
+            self._highest[slot] = _LOWEST
+            self._lowest[slot] = _HIGHEST
+            self._weighted[slot] = self._seconds[slot] = 0
+        self._newest[level] = newest
+        slot = begin + number % count
+        self._highest[slot] = max(self._highest[slot], self._temperature)
+        self._lowest[slot] = min(self._lowest[slot], self._temperature)
+        return slot
 
     def report(self, since_unix_s, now_unix_s):
         """(max, min, mean in 0.01 °C, start, end in Unix seconds); None if nothing is known.
@@ -142,37 +95,34 @@ class History:
         present reading alone. `start` is where the answer begins: `since` rounded down to a
         bucket.
         """
-        now_s = self._clock.uptime_s()
-        self._hold_until(now_s)
-        if not self._has_first:
+        now_s = self._account()
+        first_s, present = self._first_s, self._temperature
+        if first_s is None:
             return None
         boot_unix_s = now_unix_s - now_s
         since_s = since_unix_s - boot_unix_s
         if since_s >= now_s:
-            return self._present(now_unix_s)
-        since_s = max(since_s, self._first_s)
-        ring = self._finest_that_reaches(since_s)
-        since_s = max(since_s, ring.oldest_s())
-        highest, lowest, weighted, seconds = ring.sum_since(since_s)
+            known = now_s < self._until_s
+            return (present, present, present, now_unix_s, now_unix_s) if known else None
+        since_s = max(since_s, first_s)
+        for level in range(len(_LEVELS)):
+            period_s, count, begin = _LEVELS[level]
+            newest = self._newest[level]
+            # The oldest that is still whole
+            oldest = max(0, newest - count + 1)
+            if since_s >= oldest * period_s:
+                break
+        oldest = max(oldest, since_s // period_s)
+        highest, lowest, weighted, seconds = _LOWEST, _HIGHEST, 0, 0
+        for number in range(oldest, newest + 1):
+            slot = begin + number % count
+            highest = max(highest, self._highest[slot])
+            lowest = min(lowest, self._lowest[slot])
+            weighted += self._weighted[slot]
+            seconds += self._seconds[slot]
         if highest < lowest:
             return None
-        start_s = max(since_s // ring.period_s * ring.period_s, self._first_s)
         # Readings of the very same second have no duration yet
-        mean = _rounded(weighted, seconds) if seconds else self._temperature
+        mean = (2 * weighted + seconds) // (2 * seconds) if seconds else present
+        start_s = max(oldest * period_s, first_s)
         return highest, lowest, mean, boot_unix_s + start_s, now_unix_s
-
-    def _present(self, now_unix_s):
-        if not self._is_held:
-            return None
-        temperature = self._temperature
-        return temperature, temperature, temperature, now_unix_s, now_unix_s
-
-    def _finest_that_reaches(self, since_s):
-        for ring in self._rings:
-            if since_s >= ring.oldest_s():
-                return ring
-        return self._rings[-1]
-
-
-def _rounded(weighted, seconds):
-    return (2 * weighted + seconds) // (2 * seconds)

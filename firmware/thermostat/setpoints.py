@@ -2,109 +2,99 @@
 
 A set point is accepted at once and written to flash when it changed: at most every ten seconds,
 so that a slider that somebody drags does not wear the flash, and on the way out.
+The file holds {"version": 1, "targets": {zone name: 0.01 °C}}.
 """
 
 from micropython import const
-from system.configuration import ConfigurationError
 from system.modules import forget
 
 # Whole seconds of uptime: eleven of them are never less than ten seconds
 _WRITE_PERIOD_S = const(11)
 # What reads and writes the file is in the heap only while it does so: between two changes of a
 # set point lie hours
-_READER = const(("thermostat.setpoints_content", "system.section", "system.store"))
-_WRITER = const(("system.store",))
-VERSION = const(1)
+_STORE = const(("system.store",))
+# What any room could mean; settings narrow it when the set points are used
+_HIGHEST_CENTI_C = const(6000)
 
 
 class SetPoints:
-    """`file` keeps them (SetPointsFile), `names` are the zones there are. Ints in
+    """Kept at `path` on `files` (see system/store.py); `names` are the zones there are. Ints in
     0.01 °C.
 
-    A file that cannot be used costs the set points, never the start: `problem` says why.
+    A file that cannot be used costs the set points, never the start: the log says why.
     """
 
-    def __init__(self, file, clock, log, names):
-        self.problem = None
-        self._file = file
-        self._clock = clock
-        self._log = log
+    def __init__(self, path, clock, log, names, files=None):
+        self.path = path
+        self.files = files
+        self.clock = clock
+        self.log = log
         self._changed = False
         self._next_write_s = 0
-        self._targets = self._loaded(names)
+        self.targets = self._loaded(names)
+        forget(_STORE)
 
     def get(self, name, default_centi_c):
         """The accepted set point of zone `name`, or the default."""
-        return self._targets.get(name, default_centi_c)
+        return self.targets.get(name, default_centi_c)
 
     def set(self, name, target_centi_c):
         """Accept a set point."""
-        if self._targets.get(name) != target_centi_c:
-            self._targets[name] = target_centi_c
-            self._changed = True
-
-    def forget(self, name):
-        """Back to the default."""
-        if name in self._targets:
-            del self._targets[name]
+        if self.targets.get(name) != target_centi_c:
+            self.targets[name] = target_centi_c
             self._changed = True
 
     def poll(self):
         """Write what changed, if it is time. To be called often; costs nothing mostly."""
-        if self._changed and self._clock.uptime_s() >= self._next_write_s:
+        if self._changed and self.clock.uptime_s() >= self._next_write_s:
             self.flush()
 
     def flush(self):
         """Write what changed, now: on the way out. True if nothing is left to write."""
         if not self._changed:
             return True
-        self._next_write_s = self._clock.uptime_s() + _WRITE_PERIOD_S
-        try:
-            self._file.save(self._targets)
-        except (OSError, MemoryError) as error:
-            # Flash or heap is full. The set points hold all the same; the next poll tries again
-            self._log.warning("set points not kept in flash: %s", error)
-            return False
-        self._changed = False
-        return True
-
-    def _loaded(self, names):
-        try:
-            targets = self._file.load()
-            self.problem = self._file.problem
-        except ConfigurationError as error:
-            self.problem = error
-            targets = {}
-        if self.problem:
-            self._log.warning("set points: %s", self.problem)
-        return {name: targets[name] for name in targets if name in names}
-
-
-class SetPointsFile:
-    """`path` on `files` (see system/store.py); `problem`: what was wrong with the newest copy."""
-
-    def __init__(self, path, files=None):
-        self.problem = None
-        self._path = path
-        self._files = files
-
-    def load(self):
-        """{zone name: 0.01 °C}, empty if there is no file. Raises ConfigurationError."""
-        from thermostat.setpoints_content import load
-
-        try:
-            targets, self.problem = load(self._path, self._files)
-            return targets
-        finally:
-            del load
-            forget(_READER)
-
-    def save(self, targets):
-        """Keep `targets`, if they are not there already. Raises OSError."""
+        self._next_write_s = self.clock.uptime_s() + _WRITE_PERIOD_S
         from system.store import Store
 
         try:
-            Store(self._path, self._files).save({"version": VERSION, "targets": targets})
-        finally:
-            del Store
-            forget(_WRITER)
+            Store(self.path, self.files).save({"version": 1, "targets": self.targets})
+            self._changed = False
+        except (OSError, MemoryError) as error:
+            # Flash or heap is full. The set points hold all the same; the next poll tries again
+            self.log.warning("set points not kept in flash: %s", error)
+        del Store
+        forget(_STORE)
+        return not self._changed
+
+    def _loaded(self, names):
+        """{zone name: 0.01 °C} of the file, as far as it can be used."""
+        from system.store import ConfigurationError, Store
+
+        def validate(found):
+            wrong = check(found)
+            if wrong:
+                raise ConfigurationError(*wrong)
+
+        store = Store(self.path, self.files, validate)
+        targets = {}
+        try:
+            found = store.load()
+            if found is not None:
+                validate(found)
+                targets = found["targets"]
+        except ConfigurationError as error:
+            store.problem = error
+        if store.problem:
+            self.log.warning("set points: %s", store.problem)
+        return {name: targets[name] for name in targets if name in names}
+
+
+def check(found):
+    """(key, reason) if `found`, a dict, is not what `SetPoints` writes; else None."""
+    targets = found.get("targets")
+    if found.get("version") != 1 or len(found) != 2 or not isinstance(targets, dict):
+        return "targets", "must be an object {...}, beside version 1 and no more"
+    for name in targets:
+        if type(targets[name]) is not int or not 0 <= targets[name] <= _HIGHEST_CENTI_C:
+            return "targets." + name[:64], "must be a whole number from 0 to 6000"
+    return None

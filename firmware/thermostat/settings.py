@@ -36,322 +36,378 @@ refused, with the nearest that there is. `connection_string`, `wifi.password` an
 that shows them.
 """
 
+import json
+
 from micropython import const
-from system.configuration import ConfigurationError
-from system.section import (
-    Section,
-    checked_number,
-    checked_text,
-    expect_dict,
-    fill,
-    refuse_unknown,
-)
+from system.store import ConfigurationError, Store
 
-from thermostat.zones import Zone, zones_from
-
-_VERSION = const(1)
-_LONGEST_DTMI = const(128)  # Source: DTDL v2, "Digital Twin Model Identifier" of an interface
-
+CONFIGURATION = "config.json"
 # The numbers are those of `system.log`
-_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "off": 50}
+_LEVELS = const(("debug", "info", "warning", "error", "off"))
+# What a component of a model may be called. Source: DTDL v2, "name"
+_IN_NAMES = const(b"abcdefghijklmnopqrstuvwxyz0123456789_")
 
-# (key, default, lowest, highest)
-CONTROL = (
-    # One look at every sensor, one decision. Slower chips convert in 10 ms; more often than this
-    # warms a sensor by its own current
-    ("sample_period_ms", 2000, 200, 10000),
-    # Relays are decided upon this often even when no reading comes
-    ("tick_ms", 1000, 100, 5000),
-    # Heat on at target - hysteresis, off at target + hysteresis: a tenth of what people feel,
-    # three times what a good sensor jitters
-    ("hysteresis_c", 0.3, 0.1, 5.0),
-    # Burners and compressors want to run, and to rest, once switched
-    ("minimum_on_s", 120, 0, 3600),
-    ("minimum_off_s", 180, 0, 3600),
-    # Heat on below it whatever the cloud wants: pipes freeze in walls colder than the room
-    ("frost_limit_c", 4.0, 1.0, 15.0),
-    # Heat off above it whatever the cloud wants
-    ("ceiling_c", 50.0, 20.0, 60.0),
-    # Set points that are accepted; an installer narrows them to, say, 10 to 26
-    ("target_lowest_c", 5.0, 2.0, 40.0),
-    ("target_highest_c", 45.0, 10.0, 55.0),
-    # A reading outside is a broken sensor, not a room
-    ("plausible_lowest_c", -40.0, -55.0, 0.0),
-    ("plausible_highest_c", 80.0, 50.0, 125.0),
-    # Without a good reading for so long the heat goes off; the promise is 30 s
-    ("sensor_lost_s", 30, 3, 30),
-    # ... or after so many bad ones in a row
-    ("bad_readings", 3, 1, 10),
-    # Alarm "warming while off": settled for so long after the heat went off (radiators stay
-    # hot) ...
-    ("warming_settle_s", 1800, 60, 7200),
-    # ... the room rises by so much within so long. Sun and summer make 2 °C an hour, a heater
-    # whose relay is stuck makes 3 and more
-    ("warming_rise_c", 1.5, 0.5, 10.0),
-    ("warming_window_s", 1800, 300, 7200),
-    # Alarm "no warming while on": in so long not even so much warmer
-    ("no_warming_rise_c", 0.3, 0.1, 5.0),
-    ("no_warming_window_s", 7200, 600, 86400),
-    # Alarm "on too long": a cold house is warm by then, or its heater too small
-    ("on_too_long_s", 43200, 1800, 259200),
-)
+# Rows of four words each: key, default as in JSON, lowest, highest; of texts, lists and objects
+# the bounds of the length. What has no default within its bounds must be there. A key that ends
+# in `_c` is in °C in the file, and becomes the attribute `..._centi_c`, an int in 0.01 °C
+TABLES = {
+    "": (
+        " version 0 1 1"
+        ' connection_string "" 0 512'
+        ' certificate "" 0 64'
+        ' private_key "" 0 64'
+        " provisioning {} 0 99"
+        " root_certificates [] 0 4"
+        " wifi {} 0 99"
+        " ntp_servers [] 0 4"
+        # Source: DTDL v2, "Digital Twin Model Identifier": at most 128 characters
+        ' model "dtmi:com:example:TemperatureController;1" 1 128'
+        ' connectivity "wifi" 0 32'
+        ' log_level "info" 0 7'
+        # As many as the largest board has relays for; the sample model names two
+        ' zones [{"name":"thermostat1","sensor":"sht4x","relay":0},'
+        '{"name":"thermostat2","sensor":"bme280","bus":1,"relay":1}] 1 4'
+        " control {} 0 99"
+        " telemetry {} 0 99"
+        " connection {} 0 99"
+        " supervision {} 0 99"
+    ),
+    "wifi": ' ssid "" 0 32 password "" 0 64 country "" 0 2',
+    "provisioning": ' host "" 1 512 id_scope "" 1 512 registration_id "" 1 512 key "" 0 512',
+    "zones": (
+        # Source: DTDL v2, "name"
+        ' name "" 1 64'
+        " present true 0 1"
+        ' sensor "" 1 32'
+        " bus 0 0 7"
+        # Source: NXP UM10204 §3.1.12: 0x00-0x07 and 0x78-0x7F are reserved
+        " address null 8 119"
+        # A sensor that is off by more than this is not to be calibrated but to be replaced
+        " calibration_c 0.0 -10 10"
+        " relay null 0 15"
+        # Bounded by `control`
+        " target_c 21.0 -100 200"
+    ),
+    "control": (
+        # One look at every sensor, one decision. Slower chips convert in 10 ms; more often than
+        # this warms a sensor by its own current
+        " sample_period_ms 2000 200 10000"
+        # Relays are decided upon this often even when no reading comes
+        " tick_ms 1000 100 5000"
+        # Heat on at target - hysteresis, off at target + hysteresis: a tenth of what people feel,
+        # three times what a good sensor jitters
+        " hysteresis_c 0.3 0.1 5.0"
+        # Burners and compressors want to run, and to rest, once switched
+        " minimum_on_s 120 0 3600"
+        " minimum_off_s 180 0 3600"
+        # Heat on below it whatever the cloud wants: pipes freeze in walls colder than the room
+        " frost_limit_c 4.0 1.0 15.0"
+        # Heat off above it whatever the cloud wants
+        " ceiling_c 50.0 20.0 60.0"
+        # Set points that are accepted; an installer narrows them to, say, 10 to 26
+        " target_lowest_c 5.0 2.0 40.0"
+        " target_highest_c 45.0 10.0 55.0"
+        # A reading outside is a broken sensor, not a room
+        " plausible_lowest_c -40.0 -55.0 0.0"
+        " plausible_highest_c 80.0 50.0 125.0"
+        # Without a good reading for so long the heat goes off; the promise is 30 s
+        " sensor_lost_s 30 3 30"
+        # ... or after so many bad ones in a row
+        " bad_readings 3 1 10"
+        # Alarm "warming while off": settled for so long after the heat went off (radiators stay
+        # hot) ...
+        " warming_settle_s 1800 60 7200"
+        # ... the room rises by so much within so long. Sun and summer make 2 °C an hour, a heater
+        # whose relay is stuck makes 3 and more
+        " warming_rise_c 1.5 0.5 10.0"
+        " warming_window_s 1800 300 7200"
+        # Alarm "no warming while on": in so long not even so much warmer
+        " no_warming_rise_c 0.3 0.1 5.0"
+        " no_warming_window_s 7200 600 86400"
+        # Alarm "on too long": a cold house is warm by then, or its heater too small
+        " on_too_long_s 43200 1800 259200"
+    ),
+    "telemetry": (
+        # A zone's temperature is sent this often ...
+        " zone_period_s 60 1 86400"
+        # ... and when it changed by so much ...
+        " zone_delta_c 0.2 0.05 10.0"
+        # ... but for a change never sooner than this: two zones make at most 4,320 messages a day,
+        # with workingSet fewer than 5,000, of the 8,000 that Azure's free tier takes
+        " zone_least_s 40 1 86400"
+        " working_set_period_s 600 1 86400"
+        # A line in the log about heap, messages and connection
+        " stats_period_s 3600 1 86400"
+    ),
+    "connection": (
+        # MQTT over TLS; Azure has no other
+        " port 8883 1 65535"
+        # The hub drops after 1.5 times this; 1177 is its most
+        " keep_alive_s 60 5 1177"
+        # Each renewal costs a reconnect
+        " token_life_s 86400 60 2592000"
+        # Of the life: hours to spare when the network is gone
+        " token_renew_percent 80 50 95"
+        # First retry within a second
+        " backoff_base_ms 1000 100 60000"
+        # A hub that is back is found in five minutes
+        " backoff_cap_ms 300000 1000 3600000"
+        # Name, TCP and TLS: a handshake alone takes 2 s
+        " dial_timeout_ms 30000 1000 120000"
+        # A packet once begun is whole by then
+        " packet_timeout_ms 10000 1000 60000"
+        # CONNACK, SUBACK, twin answers, PINGRESP
+        " answer_timeout_ms 10000 1000 60000"
+        # PUBACK: a throttled hub delays it
+        " ack_timeout_ms 60000 1000 600000"
+        # What renewal and leaving wait for
+        " drain_timeout_ms 5000 100 60000"
+        # Largest packet taken; a whole twin must fit
+        " receive_bytes 4096 1024 65536"
+        # Largest CONNECT, reported patch
+        " send_bytes 2048 1024 65536"
+        # Packets on their way at once; so many may arrive twice after a cut
+        " window 4 1 16"
+        # Largest telemetry message or command answer
+        " packet_bytes 512 256 8192"
+        # Waiting telemetry: about 40 messages
+        " telemetry_bytes 6144 2048 262144"
+        # Waiting command answers, never displaced
+        " answer_bytes 2048 1024 65536"
+        # Largest reported patch, without its topic
+        " report_bytes 1500 256 32768"
+        # Of a cloud-to-device message
+        " logged_bytes 80 0 200"
+    ),
+    "supervision": (
+        # RP2040 takes 8388 at most; a TLS handshake of 2 s must fit with room to spare
+        " watchdog_timeout_ms 8000 2000 8388"
+        # Without a sign for so long, a task hangs: the watchdog is no longer fed
+        " control_limit_ms 6000 1000 30000"
+        " network_limit_ms 60000 5000 600000"
+        # With all tasks at work for so long the software is good, and the start was no bad one
+        " up_after_s 10 1 600"
+    ),
+}
 
-TELEMETRY = (
-    # A zone's temperature is sent this often ...
-    ("zone_period_s", 60, 1, 86400),
-    # ... and when it changed by so much ...
-    ("zone_delta_c", 0.2, 0.05, 10.0),
-    # ... but for a change never sooner than this: two zones make at most 4,320 messages a day,
-    # with workingSet fewer than 5,000, of the 8,000 that Azure's free tier takes
-    ("zone_least_s", 40, 1, 86400),
-    ("working_set_period_s", 600, 1, 86400),
-    # A line in the log about heap, messages and connection
-    ("stats_period_s", 3600, 1, 86400),
-)
-
-CONNECTION = (
-    ("port", 8883, 1, 65535),  # MQTT over TLS; Azure has no other
-    ("keep_alive_s", 60, 5, 1177),  # the hub drops after 1.5 times this; 1177 is its most
-    ("token_life_s", 86400, 60, 2592000),  # each renewal costs a reconnect
-    ("token_renew_percent", 80, 50, 95),  # of the life: hours to spare when the network is gone
-    ("backoff_base_ms", 1000, 100, 60000),  # first retry within a second
-    ("backoff_cap_ms", 300000, 1000, 3600000),  # a hub that is back is found in five minutes
-    ("dial_timeout_ms", 30000, 1000, 120000),  # name, TCP and TLS: a handshake alone takes 2 s
-    ("packet_timeout_ms", 10000, 1000, 60000),  # a packet once begun is whole by then
-    ("answer_timeout_ms", 10000, 1000, 60000),  # CONNACK, SUBACK, twin answers, PINGRESP
-    ("ack_timeout_ms", 60000, 1000, 600000),  # PUBACK: a throttled hub delays it
-    ("drain_timeout_ms", 5000, 100, 60000),  # what renewal and leaving wait for
-    ("receive_bytes", 4096, 1024, 65536),  # largest packet taken; a whole twin must fit
-    ("send_bytes", 2048, 1024, 65536),  # largest CONNECT, reported patch
-    ("window", 4, 1, 16),  # packets on their way at once; so many may arrive twice after a cut
-    ("packet_bytes", 512, 256, 8192),  # largest telemetry message or command answer
-    ("telemetry_bytes", 6144, 2048, 262144),  # waiting telemetry: about 40 messages
-    ("answer_bytes", 2048, 1024, 65536),  # waiting command answers, never displaced
-    ("report_bytes", 1500, 256, 32768),  # largest reported patch, without its topic
-    ("logged_bytes", 80, 0, 200),  # of a cloud-to-device message
-)
-
-SUPERVISION = (
-    # RP2040 takes 8388 at most; a TLS handshake of 2 s must fit with room to spare
-    ("watchdog_timeout_ms", 8000, 2000, 8388),
-    # Without a sign for so long, a task hangs: the watchdog is no longer fed
-    ("control_limit_ms", 6000, 1000, 30000),
-    ("network_limit_ms", 60000, 5000, 600000),
-    # With all tasks at work for so long the software is good, and the start was no bad one
-    ("up_after_s", 10, 1, 600),
-)
-
-_TOP = const(
+# By the type of a default: the types of its values, and what they must be
+_KINDS = {
+    bool: ((bool,), "true or false"),
+    dict: ((dict,), "an object {{...}}"),
+    str: ((str,), "a text of {} to {} characters"),
+    list: ((list,), "a list of {} to {}"),
+    int: ((int,), "a whole number from {} to {}"),
+    float: ((int, float), "a number from {} to {}"),
+    type(None): ((int, type(None)), "null or a whole number from {} to {}"),
+}
+# What must hold between them. The heat can be decided upon only if the limits lie in this order
+_RULES = const(
     (
-        "version",
-        "connection_string",
-        "certificate",
-        "private_key",
-        "provisioning",
-        "root_certificates",
-        "wifi",
-        "ntp_servers",
-        "model",
-        "connectivity",
-        "log_level",
-        "zones",
-        "control",
-        "telemetry",
-        "connection",
-        "supervision",
+        "control plausible_lowest_c + 0 <= frost_limit_c",
+        "control frost_limit_c + hysteresis_c <= target_lowest_c",
+        "control target_lowest_c + 0 <= target_highest_c",
+        "control target_highest_c + hysteresis_c <= ceiling_c",
+        "control ceiling_c + 0 <= plausible_highest_c",
+        "connection backoff_base_ms + 0 <= backoff_cap_ms",
+        "connection packet_bytes + packet_bytes <= telemetry_bytes",
+        "connection report_bytes + 256 <= send_bytes",
     )
 )
 
 
-class Wifi:
-    def __init__(self, ssid="", password="", country=""):
-        self.ssid = ssid
-        self.password = password
-        self.country = country
+class Section:
+    """Attributes and nothing else, so that it keeps nothing of this module in the heap."""
 
 
-class Settings:
-    """As made: the defaults, without a connection. `connection` has all that `iothub` and `pnp`
-    want to know, `model_id` and `product` included."""
+def load(folder, sensor_kinds, log):
+    """(settings, trouble): those of the configuration in `folder`, as far as it can be used.
 
-    def __init__(self):
-        self.connection_string = ""
-        self.certificate = self.private_key = ""
-        self.provisioning = {}
-        self.root_certificates = []
-        self.wifi = Wifi()
-        self.ntp_servers = None
-        self.connectivity = "wifi"
-        self.log_level = _LEVELS["info"]
-        self.zones = [Zone("thermostat1", "sht4x", 0, 0), Zone("thermostat2", "bme280", 1, 1)]
-        self.control = Section(CONTROL)
-        self.telemetry = Section(TELEMETRY)
-        self.connection = Section(CONNECTION)
-        self.connection.model_id = "dtmi:com:example:TemperatureController;1"
-        self.connection.product = "thermostat-micropython/0.1"
-        self.supervision = Section(SUPERVISION)
+    The defaults if there is no file, or none that can be used. `trouble` is the
+    ConfigurationError, or None.
+    """
 
-    @classmethod
-    def from_dict(cls, found, sensor_kinds=None):
-        """The settings that a configuration file describes.
+    def validate(found):
+        return checked(found, sensor_kinds)
 
-        `sensor_kinds`, if given: the names of the drivers there are. Raises ConfigurationError,
-        whose text names key, reason and range.
-        """
-        settings = cls()
-        refuse_unknown(expect_dict(found, ""), _TOP, "")
-        if "version" not in found:
-            raise ConfigurationError("version", "is missing", "put %d" % _VERSION)
-        checked_number(found["version"], _VERSION, _VERSION, "version")
-        settings._take_texts(found)
-        for name, rows in (
-            ("control", CONTROL),
-            ("telemetry", TELEMETRY),
-            ("connection", CONNECTION),
-            ("supervision", SUPERVISION),
-        ):
-            fill(getattr(settings, name), rows, found.get(name, {}), name)
-        _check_control(settings.control)
-        _check_connection(settings.connection)
-        if "zones" in found:
-            settings.zones = zones_from(found["zones"], sensor_kinds)
-        _check_targets(settings)
-        return settings
-
-    def _take_texts(self, found):
-        self.connection_string = checked_text(
-            found.get("connection_string", ""), "connection_string"
-        )
-        self.certificate = _file_name(found, "certificate")
-        self.private_key = _file_name(found, "private_key")
-        if bool(self.certificate) != bool(self.private_key):
-            raise ConfigurationError("certificate", "and private_key belong together")
-        self.provisioning = _provisioning(found.get("provisioning", {}))
-        if self.provisioning and self.connection_string:
-            raise ConfigurationError("provisioning", "and connection_string exclude each other")
-        self.connectivity = checked_text(
-            found.get("connectivity", self.connectivity), "connectivity", 32
-        )
-        self.connection.model_id = _dtmi(found.get("model", self.connection.model_id))
-        self.log_level = _level(found.get("log_level", "info"))
-        self.root_certificates = _file_names(found.get("root_certificates", []))
-        if "ntp_servers" in found:
-            self.ntp_servers = _servers(found["ntp_servers"])
-        wifi = expect_dict(found.get("wifi", {}), "wifi")
-        refuse_unknown(wifi, ("ssid", "password", "country"), "wifi")
-        self.wifi = Wifi(
-            checked_text(wifi.get("ssid", ""), "wifi.ssid", 32),
-            checked_text(wifi.get("password", ""), "wifi.password", 64),
-            _country(wifi.get("country", "")),
-        )
+    store = Store("%s/%s" % (folder, CONFIGURATION), validate=validate)
+    try:
+        found = store.load()
+        if store.problem:
+            log.warning("%s", store.problem)
+            log.warning("using %s instead", store.source)
+        if found is None:
+            log.warning("there is no %s yet: running without a network", store.path)
+        return validate(found) if found else defaults(), None
+    except ConfigurationError as error:
+        return defaults(), error
 
 
-def _country(value):
-    if len(checked_text(value, "wifi.country", 2)) == 1 or value.upper() != value:
-        raise ConfigurationError("wifi.country", "must be two capital letters, such as DE")
-    return value
+def defaults():
+    """The settings without a file: no connection."""
+    return checked({"version": 1})
 
 
-def _dtmi(value):
-    checked_text(value, "model", _LONGEST_DTMI)
-    if not value.startswith("dtmi:") or ";" not in value:
+def checked(found, sensor_kinds=None):
+    """The settings that the dict `found`, a configuration file, describes: a Section of Sections.
+
+    `connection` has all that `iothub` and `pnp` want to know, `model_id` and `product` included.
+    `sensor_kinds`, if given: the names of the drivers there are. Raises ConfigurationError,
+    whose text names key, reason and range.
+    """
+    settings = _section("", found, "")
+    model, level, control = settings.model, settings.log_level, settings.control
+    if not model.startswith("dtmi:") or ";" not in model:
         raise ConfigurationError("model", "must be like dtmi:com:example:Thermostat;1")
-    return value
-
-
-def _level(value):
-    if checked_text(value, "log_level") not in _LEVELS:
-        raise ConfigurationError(
-            "log_level", "must be one of %s" % ", ".join(sorted(_LEVELS, key=_LEVELS.get))
-        )
-    return _LEVELS[value]
-
-
-def _file_names(value):
-    if not isinstance(value, list) or len(value) > 4:
-        raise ConfigurationError("root_certificates", "must be a list of at most 4 file names")
-    for name in value:
+    if level not in _LEVELS:
+        raise ConfigurationError("log_level", "must be one of " + ", ".join(_LEVELS))
+    for name in settings.root_certificates:
         _check_file_name(name, "root_certificates")
-    return list(value)
-
-
-def _file_name(found, key):
-    if key in found:
-        _check_file_name(found[key], key)
-    return found.get(key, "")
-
-
-def _check_file_name(name, key):
-    checked_text(name, key, 64)
-    if not name or "/" in name or name.startswith("."):
-        raise ConfigurationError(key, "must name files that lie beside the configuration")
-
-
-def _provisioning(value):
-    known = ("host", "id_scope", "registration_id", "key")
-    refuse_unknown(expect_dict(value, "provisioning"), known, "provisioning")
-    for key in known:
-        if value and key != "key" and not value.get(key):
-            raise ConfigurationError("provisioning." + key, "is missing")
-        checked_text(value.get(key, ""), "provisioning." + key)
-    return value
-
-
-def _servers(value):
-    if not isinstance(value, list) or len(value) > 4:
-        raise ConfigurationError("ntp_servers", "must be a list of at most 4 names")
-    for name in value:
-        host, colon, port = checked_text(name, "ntp_servers", 64).partition(":")
+    for key in ("certificate", "private_key"):
+        if key in found:
+            _check_file_name(found[key], key)
+    if bool(settings.certificate) != bool(settings.private_key):
+        raise ConfigurationError("certificate", "and private_key belong together")
+    if settings.provisioning and settings.connection_string:
+        raise ConfigurationError("provisioning", "and connection_string exclude each other")
+    country = settings.wifi.country
+    if len(country) == 1 or country.upper() != country:
+        raise ConfigurationError("wifi.country", "must be two capital letters, such as DE")
+    for name in settings.ntp_servers:
+        host, colon, port = ("" if _wrong(name, "", 1, 64) else name).partition(":")
         if not host or (colon and not port.encode().isdigit()):
             raise ConfigurationError(
                 "ntp_servers", "must be like time.windows.com or 10.0.0.1:123"
             )
-    return value
-
-
-def _check_control(control):
-    """Heat can be decided upon only if the limits lie in this order, hysteresis apart."""
-    band = control.hysteresis_centi_c
-    _ordered(control, "plausible_lowest", 0, "frost_limit")
-    _ordered(control, "frost_limit", band, "target_lowest")
-    _ordered(control, "target_lowest", 0, "target_highest")
-    _ordered(control, "target_highest", band, "ceiling")
-    _ordered(control, "ceiling", 0, "plausible_highest")
+    for rule in _RULES:
+        _check_rule(settings, rule)
     if control.sample_period_ms * control.bad_readings > control.sensor_lost_s * 1000:
         raise ConfigurationError(
             "control.sensor_lost_s", "must be bad_readings x sample_period_ms or more"
         )
+    _check_zones(settings.zones, control, sensor_kinds)
+    if "ntp_servers" not in found:
+        settings.ntp_servers = None
+    settings.connection.model_id = model
+    settings.connection.product = "thermostat-micropython/0.1"
+    settings.log_level = 10 + 10 * _LEVELS.index(level)
+    return settings
 
 
-def _ordered(control, lower, apart, upper):
-    low = getattr(control, lower + "_centi_c")
-    high = getattr(control, upper + "_centi_c")
-    if low + apart > high:
-        reason = "must be at most %.2f (%s_c%s), not %.2f" % (
-            (high - apart) / 100,
-            upper,
-            " - hysteresis_c" if apart else "",
-            low / 100,
-        )
-        raise ConfigurationError("control.%s_c" % lower, reason)
+def _check_file_name(name, key):
+    if _wrong(name, "", 1, 64) or "/" in name or name[0] == ".":
+        raise ConfigurationError(key, "must name files that lie beside the configuration")
 
 
-def _check_connection(connection):
-    if connection.backoff_base_ms > connection.backoff_cap_ms:
-        raise ConfigurationError("connection.backoff_base_ms", "must be backoff_cap_ms or less")
-    if connection.telemetry_bytes < 2 * connection.packet_bytes:
-        raise ConfigurationError("connection.telemetry_bytes", "must be 2 x packet_bytes or more")
-    if connection.send_bytes < connection.report_bytes + 256:
-        raise ConfigurationError("connection.send_bytes", "must be report_bytes + 256 or more")
+def _section(name, found, path):
+    """What is `found` at `path`, by the rows of the table `name`."""
+    reason = _wrong(found, {}, 0, 99)
+    if reason:
+        raise ConfigurationError(path, reason)
+    section = Section()
+    rows = TABLES[name].split()
+    path = path and path + "."
+    _refuse_unknown(found, rows[::4], path)
+    for at in range(0, len(rows), 4):
+        key = rows[at]
+        default, lowest, highest = [json.loads(word) for word in rows[at + 1 : at + 4]]
+        value = found.get(key, default)
+        # On one wire an address is a text, of which the zone knows more
+        is_text = key == "address" and isinstance(value, str)
+        reason = "" if is_text else _wrong(value, default, lowest, highest)
+        if reason:
+            raise ConfigurationError(path + key, reason if key in found else "is missing")
+        if key == "zones":
+            value = [_section(key, zone, "zones[%d]" % at) for at, zone in enumerate(value)]
+        elif type(default) is dict and (value or key != "provisioning"):
+            inner = _section(key, value, path + key)
+            value = value if key == "provisioning" else inner
+        setattr(section, attribute(key), round(value * 100) if key.endswith("_c") else value)
+    return section
 
 
-def _check_targets(settings):
-    lowest = settings.control.target_lowest_centi_c
-    highest = settings.control.target_highest_centi_c
-    for at, zone in enumerate(settings.zones):
-        if not lowest <= zone.target_centi_c <= highest:
-            raise ConfigurationError(
-                "zones[%d].target_c" % at,
-                "must be from %.2f to %.2f, not %.2f"
-                % (lowest / 100, highest / 100, zone.target_centi_c / 100),
+def attribute(key):
+    """What `key` of a file is called as an attribute."""
+    return key[:-1] + "centi_c" if key.endswith("_c") else key
+
+
+def _wrong(value, default, lowest, highest):
+    """What is wrong with `value`, "" if nothing; never the value itself, it may be a secret."""
+    kinds, what = _KINDS[type(default)]
+    if type(value) in kinds:
+        size = len(value) if type(value) in (str, list, dict) else value
+        # A float that is no number compares false to everything, and so is refused too
+        if size is None or lowest <= size <= highest:
+            return ""
+    return "must be " + what.format(lowest, highest)
+
+
+def _refuse_unknown(found, known, path):
+    for key in sorted(found):
+        if key not in known:
+            letters = key[:40].encode()
+            # The nearest: whichever has most letters in common, and few others
+            _, nearest = max(
+                [(2 * sum([c in k.encode() for c in letters]) - len(k), k) for k in known]
             )
+            raise ConfigurationError(
+                path + key[:24],
+                "unknown key",
+                'did you mean "%s"? Correct it or take it away, then start again' % nearest,
+            )
+
+
+def _check_rule(settings, rule):
+    """Raise ConfigurationError unless `rule`, one of _RULES, holds."""
+    name, low, _, apart, _, high = rule.split()
+    section = getattr(settings, name)
+    most = getattr(section, attribute(high)) - (
+        int(apart) if apart.isdigit() else getattr(section, attribute(apart))
+    )
+    if getattr(section, attribute(low)) > most:
+        most = "%.2f" % (most / 100) if low.endswith("_c") else most
+        raise ConfigurationError(
+            "%s.%s" % (name, low), "must be at most %s, since %s" % (most, rule[len(name) + 1 :])
+        )
+
+
+def _check_zones(zones, control, sensor_kinds):
+    lowest, highest = control.target_lowest_centi_c, control.target_highest_centi_c
+    for at, zone in enumerate(zones):
+        path = "zones[%d]." % at
+        letters = zone.name.lower().encode()
+        if letters.strip(_IN_NAMES) or not letters[:1].isalpha():
+            raise ConfigurationError(
+                path + "name", "must be letters, digits and _, a letter first"
+            )
+        if sensor_kinds and zone.sensor not in sensor_kinds:
+            raise ConfigurationError(path + "sensor", "must be one of " + ", ".join(sensor_kinds))
+        _check_address(zone, path)
+        if not lowest <= zone.target_centi_c <= highest:
+            bounds = "must be from %.2f to %.2f" % (lowest / 100, highest / 100)
+            raise ConfigurationError(path + "target_c", bounds)
+    fitted = [zone for zone in zones if zone.present]
+    for what, values in (
+        ("name", [zone.name for zone in zones]),
+        ("relay", [zone.relay for zone in fitted if zone.relay is not None]),
+        ("sensor on its bus", [(zone.bus, zone.address, zone.sensor) for zone in fitted]),
+    ):
+        if len(set(values)) < len(values):
+            raise ConfigurationError("zones", "two zones have the same " + what)
+
+
+def _check_address(zone, path):
+    """By the kind of sensor; that of a DS18B20 is brought into lower case."""
+    address = zone.address
+    if zone.sensor == "ds18b20" and address is not None:
+        zone.address = address = str(address).lower()
+        digits = address.encode()
+        if len(digits) != 15 or digits[:3] != b"28-" or digits[3:].strip(b"0123456789abcdef"):
+            raise ConfigurationError(path + "address", "must be like 28-0000075a1b2c")
+    elif isinstance(address, str):
+        raise ConfigurationError(path + "address", _wrong(address, 0, 8, 119))
+    if zone.sensor == "chip" and (address is not None or zone.relay is not None):
+        raise ConfigurationError(
+            path + ("relay" if address is None else "address"),
+            "must be null, since the chip's own sensor does not feel the room",
+            "take it away, or fit a sensor",
+        )

@@ -5,6 +5,7 @@ the latest that a task of its own, asked to wake every 20 ms, has woken.
 """
 
 import asyncio
+import socket
 import sys
 import time
 
@@ -58,6 +59,10 @@ async def _watch():
         Latest.late_ms = max(Latest.late_ms, time.ticks_diff(time.ticks_ms(), due))
 
 
+def resolver(host, port):
+    return socket.getaddrinfo(host, port)[0][-1]
+
+
 async def main(host, port, path, count, telemetry_bytes):
     with open(path, "rb") as file:
         roots = [file.read()]
@@ -72,7 +77,7 @@ async def main(host, port, path, count, telemetry_bytes):
     )
     session = Session(
         parse("HostName=" + host + ";DeviceId=stove-1;SharedAccessKey=" + _KEY),
-        Dialer(make_context(roots), clock),
+        Dialer(make_context(roots), clock, resolver),
         clock,
         lambda n: n // 2,
         outbox,

@@ -4,6 +4,7 @@ Prints `connected` and the echo, or `refused` and the text of the OSError. Any o
 ends the interpreter, which the test sees.
 """
 
+import socket
 import sys
 import time
 
@@ -32,10 +33,14 @@ def talk(link, limit_ms):
     return heard.decode(), longest_ms
 
 
+def resolver(host, port):
+    return socket.getaddrinfo(host, port)[0][-1]
+
+
 host, port, path, timeout_ms = sys.argv[1:5]
 with open(path, "rb") as file:
     roots = [file.read()]
-dialer = Dialer(make_context(roots), Clock(), timeout_ms=int(timeout_ms))
+dialer = Dialer(make_context(roots), Clock(), resolver, int(timeout_ms))
 link = dialer.dial(host, int(port))
 try:
     heard, longest_ms = talk(link, 20_000)

@@ -30,6 +30,7 @@ def _ticks_add(ticks, delta):
     return (ticks + delta) & (_PERIOD - 1)
 
 
+sys.print_exception = lambda error, file: traceback.print_exception(error, file=file)
 time.ticks_ms = _ticks_ms
 time.ticks_diff = _ticks_diff
 time.ticks_add = _ticks_add

@@ -48,6 +48,10 @@ class FakeClock(Clock):
         self.source.ticks = self.source.ticks_add(self.source.ticks, ms)
         self.source.milliseconds += ms
 
+    def set_unix_time(self, unix_s):
+        """Set the wall clock, as `board.set_time` does."""
+        self.jump(unix_s - self._offset_s - self.source.time())
+
     def jump(self, seconds):
         """Move the wall clock alone, as a time server or a user would."""
         self.source.milliseconds += seconds * 1000

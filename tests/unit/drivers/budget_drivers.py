@@ -8,7 +8,6 @@ import micropython
 from doubles.bus import FakeBus
 from drivers.bme280 import BME280
 from drivers.reading import Reading
-from drivers.relay import Relay
 from drivers.sht4x import SHT4x, crc8
 from simulated.bme280 import EXAMPLE_P, EXAMPLE_T
 
@@ -79,17 +78,3 @@ def test_the_measure_would_see_a_single_object():
             pass
 
     assert _cost(Wasteful(), Reading()) >= 100 * 32
-
-
-def test_a_relay_switches_under_a_locked_heap():
-    class Pin:
-        def value(self, level):
-            self.level = level
-
-    relay = Relay(Pin())
-    micropython.heap_lock()
-    try:
-        relay.on()
-        relay.off()
-    finally:
-        micropython.heap_unlock()

@@ -2,7 +2,7 @@ import errno
 
 from doubles.bus import FakeBus
 from doubles.ticks import Ticks
-from drivers.bme280 import BME280, Calibration
+from drivers.bme280 import BME280, fine_temperature, humidity_trimming, pressure_pa
 from drivers.reading import (
     NO_TEMPERATURE,
     Reading,
@@ -53,65 +53,55 @@ def _words(values):
     return data
 
 
-def _example():
-    return Calibration(_words(EXAMPLE_T + EXAMPLE_P) + b"\x00\x4b", None)
-
-
-def _pressure_64_bit(calibration, raw, fine):
+def _pressure_64_bit(p, raw, fine):
     """The 64-bit formula of the data sheet, in 1/256 Pa: what the 32-bit one is measured by."""
-    c = calibration
     first = fine - 128000
-    second = first * first * c.p[5] + ((first * c.p[4]) << 17) + (c.p[3] << 35)
-    first = ((first * first * c.p[2]) >> 8) + ((first * c.p[1]) << 12)
-    first = (((1 << 47) + first) * c.p[0]) >> 33
+    second = first * first * p[5] + ((first * p[4]) << 17) + (p[3] << 35)
+    first = ((first * first * p[2]) >> 8) + ((first * p[1]) << 12)
+    first = (((1 << 47) + first) * p[0]) >> 33
     pressure = (((1048576 - raw) << 31) - second) * 3125 // first
-    first = (c.p[8] * (pressure >> 13) * (pressure >> 13)) >> 25
-    second = (c.p[7] * pressure) >> 19
-    return ((pressure + first + second) >> 8) + (c.p[6] << 4)
+    first = (p[8] * (pressure >> 13) * (pressure >> 13)) >> 25
+    second = (p[7] * pressure) >> 19
+    return ((pressure + first + second) >> 8) + (p[6] << 4)
 
 
 def test_the_published_temperature():
-    fine = _example().fine_temperature(519888)
+    fine = fine_temperature(EXAMPLE_T, 519888)
     assert fine == 128422
     assert (fine * 5 + 128) >> 8 == 2508
 
 
 def test_the_published_pressure():
-    calibration = _example()
-    fine = calibration.fine_temperature(519888)
-    assert calibration.pressure_pa(415148, fine) == 100656
-    assert _pressure_64_bit(calibration, 415148, fine) // 256 == 100653
+    fine = fine_temperature(EXAMPLE_T, 519888)
+    assert pressure_pa(EXAMPLE_P, 415148, fine) == 100656
+    assert _pressure_64_bit(EXAMPLE_P, 415148, fine) // 256 == 100653
 
 
 def test_the_32_bit_pressure_stays_near_the_64_bit_one():
-    calibration = _example()
     for raw_temperature in range(400000, 660001, 20000):
-        fine = calibration.fine_temperature(raw_temperature)
+        fine = fine_temperature(EXAMPLE_T, raw_temperature)
         for raw in range(280000, 600001, 20000):
-            exact = _pressure_64_bit(calibration, raw, fine) / 256
+            exact = _pressure_64_bit(EXAMPLE_P, raw, fine) / 256
             if 30000 <= exact <= 110000:
-                assert abs(calibration.pressure_pa(raw, fine) - exact) < 8, (raw_temperature, raw)
+                assert abs(pressure_pa(EXAMPLE_P, raw, fine) - exact) < 8, (raw_temperature, raw)
 
 
 def test_temperature_arithmetic_fits_a_board_up_to_85_degrees():
-    c = _example()
+    t1, t2, t3 = EXAMPLE_T
     for raw in range(390000, 655000, 500):
-        fine = c.fine_temperature(raw)
+        fine = fine_temperature(EXAMPLE_T, raw)
         if -4000 <= (fine * 5 + 128) >> 8 <= 8500:
-            distance = (raw >> 4) - c.t[0]
-            assert abs(((raw >> 3) - (c.t[0] << 1)) * c.t[1]) < 1 << 30
+            distance = (raw >> 4) - t1
+            assert abs(((raw >> 3) - (t1 << 1)) * t2) < 1 << 30
             assert abs(distance * distance) < 1 << 30
-            assert abs(((distance * distance) >> 12) * c.t[2]) < 1 << 30
+            assert abs(((distance * distance) >> 12) * t3) < 1 << 30
             assert abs(fine * 5) < 1 << 30
 
 
 def test_h4_and_h5_are_signed_twelve_bit_values_that_share_a_byte():
-    humidity = bytes([0x6A, 0x01, 0x00, 0xF3, 0x2C, 0xFE, 0xE2])
-    calibration = Calibration(_words(EXAMPLE_T + EXAMPLE_P) + b"\x00\x4b", humidity)
-    assert (calibration.h[0], calibration.h[1], calibration.h[2]) == (75, 362, 0)
-    assert calibration.h[3] == -196  # 0xf3c
-    assert calibration.h[4] == -30  # 0xfe2
-    assert calibration.h[5] == -30
+    shared = bytes([0x6A, 0x01, 0x00, 0xF3, 0x2C, 0xFE, 0xE2])
+    # h4 is 0xf3c, h5 0xfe2
+    assert humidity_trimming(75, shared) == (75, 362, 0, -196, -30, -30)
 
 
 def test_reads_the_simulated_air_over_the_whole_range():

@@ -203,17 +203,6 @@ def test_damaged_on_the_bus():
             _measure(sensor, clock, Reading())
 
 
-def test_serial_number_and_reset():
-    sensor, clock, _, _, _ = _simulated()
-    sensor.reset()
-    with raises(SensorError):
-        sensor.request_serial_number()
-    clock.advance(sensor.RESET_MS)
-    sensor.request_serial_number()
-    clock.advance(sensor.RESET_MS)
-    assert sensor.read_serial_number() == 0x12345678
-
-
 def test_every_oserror_becomes_a_sensor_error():
     cases = ((errno.ENODEV, SensorAbsent), (errno.EIO, SensorAbsent))
     cases += ((errno.ETIMEDOUT, SensorBusError), (1234, SensorBusError))

@@ -21,7 +21,7 @@ def tell():
     micropython.qstr_info()
 tell()
 import system.dialer, system.log, iothub.session, iothub.client, pnp.device, pnp.telemetry
-import thermostat.components, thermostat.cloud
+import thermostat.cloud
 tell()
 """
 PROGRAM_FILE = "build/budget_heap.py"

@@ -7,7 +7,7 @@ from system.supervision import Supervisor
 
 def test_checking_in_and_looking_after_cost_no_heap():
     clock = FakeClock()
-    supervisor = Supervisor(clock, FakeLog())
+    supervisor = Supervisor(clock, FakeLog(), None, None)
     for name in ("control", "network", "telemetry"):
         supervisor.add(name, None, 5000)
     gc.collect()

@@ -1,6 +1,12 @@
 from doubles.clock import FakeClock
 from system import log as logging
-from system.log import DEBUG, ERROR, INFO, Log
+from system.log import Log
+
+DEBUG, INFO, ERROR = 10, 20, 40
+
+
+def configure(level, sink, clock=None):
+    logging.level, logging.sink, logging.clock = level, sink, clock
 
 
 class Lines:
@@ -12,11 +18,11 @@ class Lines:
         self.clock = clock or FakeClock()
 
     def __enter__(self):
-        logging.configure(self.level, self.lines.append, self.clock)
+        configure(self.level, self.lines.append, self.clock)
         return self.lines
 
     def __exit__(self, kind, error, traceback):
-        logging.configure(INFO, print)
+        configure(INFO, print)
 
 
 def test_a_record_is_one_line_with_uptime_level_and_name():
@@ -88,9 +94,9 @@ def test_a_sink_that_fails_stops_nothing_and_is_counted():
         raise OSError(28)
 
     before = logging.lost_lines
-    logging.configure(INFO, full, FakeClock())
+    configure(INFO, full, FakeClock())
     try:
         Log("x").info("lost")
     finally:
-        logging.configure(INFO, print)
+        configure(INFO, print)
     assert logging.lost_lines == before + 1

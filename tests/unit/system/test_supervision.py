@@ -18,7 +18,7 @@ class House:
         self.starts = []
         self.index = None
         self.supervisor = Supervisor(
-            self.clock, self.log, self.watchdog, lambda name: self.given_up.append(name)
+            self.clock, self.log, self.watchdog, lambda name, traceback: self.given_up.append(name)
         )
 
     def add(self, body, name="control", limit_ms=3000):
@@ -253,7 +253,7 @@ def test_five_tasks_that_fall_at_two_hundred_points_are_all_back():
 def test_it_runs_on_the_real_clock():
     clock = Clock()
     watchdog = FakeWatchdog(clock)
-    supervisor = Supervisor(clock, FakeLog(), watchdog)
+    supervisor = Supervisor(clock, FakeLog(), watchdog, None)
     turns = []
 
     async def live():

@@ -63,7 +63,7 @@ def test_tls_is_made_in_one_place_and_verified():
             assert forbidden not in text, path
         if path.endswith("/system/dialer.py"):
             found += 1
-            assert "server_hostname=self._host" in text
+            assert "server_hostname=self._peer[0]" in text
             assert text.count("wrap_socket(") == 1
         else:
             assert "wrap_socket(" not in text, path

@@ -2,7 +2,7 @@
 
 import micropython
 from thermostat.control import ZoneControl
-from thermostat.settings import Settings
+from thermostat.settings import defaults
 
 READINGS = (2000, 2200, 399, 5100, 9000, 2070, 2131, -4500)
 
@@ -17,7 +17,7 @@ def steps(control, count):
 
 def test_ten_thousand_steps_under_heap_lock():
     for heats in (True, False):
-        control = ZoneControl(Settings().control, heats)
+        control = ZoneControl(defaults().control, heats)
         steps(control, 20)
         micropython.heap_lock()
         try:

@@ -3,11 +3,11 @@ import gc
 from doubles.clock import FakeClock
 from doubles.fs import FakeFlash
 from doubles.log import FakeLog
-from thermostat.setpoints import SetPoints, SetPointsFile
+from thermostat.setpoints import SetPoints
 
 
 def test_polling_without_a_change_costs_no_heap():
-    points = SetPoints(SetPointsFile("s.json", FakeFlash()), FakeClock(), FakeLog(), ("a",))
+    points = SetPoints("s.json", FakeClock(), FakeLog(), ("a",), FakeFlash())
     gc.collect()
     gc.disable()
     before = gc.mem_alloc()

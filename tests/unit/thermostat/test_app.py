@@ -123,7 +123,7 @@ def test_control_says_itself_that_it_ticked():
 def test_giving_up_is_noted_before_the_reset():
     app = app_on(FakeClock())
     with raises(Reset):
-        app._give_up("sampling")
+        app._give_up("sampling", app.supervisor.tasks[1].traceback)
     with open(FOLDER + "/crash.txt") as file:
         text = file.read()
     assert text.endswith("crash, sampling: ValueError\n  File sampling.py, line 1\n"), text

@@ -35,10 +35,6 @@ class Logger:
         self.temperatures.append(temperature)
         self.holding = True
 
-    def gap(self):
-        self.history.gap()
-        self.holding = False
-
     def check(self, since_ago_s):
         """(start, answer): the answer agrees with all that was seen from its own start on."""
         now = self.clock.unix_time()
@@ -63,7 +59,6 @@ class Logger:
 def test_without_a_reading_nothing_is_known():
     logger = Logger()
     assert logger.history.report(0, NOW) is None
-    logger.gap()
     assert logger.history.report(NOW, NOW) is None
 
 
@@ -114,17 +109,6 @@ def test_a_question_is_rounded_down_to_a_bucket_and_says_so():
     assert start == 290 and answer[3] == NOW + 290
 
 
-def test_gaps_do_not_count_in_the_mean():
-    logger = Logger()
-    logger.add(2000)
-    logger.wait(10)
-    logger.gap()
-    logger.wait(3600)
-    logger.add(3000)
-    logger.wait(10)
-    assert logger.history.report(NOW, NOW + 3620)[:3] == (3000, 2000, 2500)
-
-
 def test_a_reading_holds_no_longer_than_control_trusts_it():
     logger = Logger()
     logger.add(2000)
@@ -165,7 +149,6 @@ def test_a_week_of_irregular_readings_is_remembered_truly():
     temperature = 2000
     for number in range(16000):
         if chance.one_in(300):
-            logger.gap()
             logger.wait(chance.below(4000))
         temperature += chance.below(41) - 20
         logger.add(temperature)

@@ -1,13 +1,13 @@
 import errno
 
 from doubles.clock import FakeClock
+from doubles.fs import FakeFlash
 from doubles.log import FakeLog
 from doubles.pin import FakePin
-from drivers.relay import Relay
 from thermostat.history import History
 from thermostat.room import Room
 from thermostat.setpoints import SetPoints
-from thermostat.settings import Settings
+from thermostat.settings import defaults
 
 TICK_MS = 1000
 
@@ -43,16 +43,9 @@ def crc(data):
     return value
 
 
-class File:
-    problem = None
-
-    def load(self):
-        return {}
-
-
 class Bench:
     def __init__(self, relay=True):
-        settings = Settings()
+        settings = defaults()
         settings.control.minimum_off_s = settings.control.minimum_on_s = 0
         self.zone = settings.zones[0]
         self.clock = FakeClock()
@@ -60,12 +53,12 @@ class Bench:
         self.bus = Bus()
         self.pin = FakePin()
         self.opened = []
-        self.points = SetPoints(File(), self.clock, self.log, [self.zone.name])
+        self.points = SetPoints("s.json", self.clock, self.log, [self.zone.name], FakeFlash())
         self.history = History(self.clock)
         self.room = Room(
             self.zone,
             settings.control,
-            Relay(self.pin) if relay else None,
+            self.pin if relay else None,
             self.open_bus,
             self.points,
             self.history,
@@ -97,7 +90,6 @@ def test_a_cold_room_is_heated_and_a_warm_one_is_not():
 
 def test_the_accepted_set_point_rules():
     bench = Bench()
-    assert bench.room.target_centi_c == 2100
     bench.points.set("thermostat1", 1500)
     assert not bench.second()
     bench.points.set("thermostat1", 2500)
@@ -106,7 +98,7 @@ def test_the_accepted_set_point_rules():
 
 def test_the_calibration_is_added():
     bench = Bench()
-    bench.room._calibration_centi_c = -150
+    bench.zone.calibration_centi_c = -150
     bench.second()
     assert abs(bench.room.temperature_centi_c - 1750) <= 1
 

@@ -1,7 +1,7 @@
 from doubles.clock import FakeClock
 from doubles.fs import FakeFlash, PowerCut
 from doubles.log import FakeLog
-from thermostat.setpoints import SetPoints, SetPointsFile
+from thermostat.setpoints import SetPoints
 
 PATH = "setpoints.json"
 NAMES = ("thermostat1", "thermostat2")
@@ -14,14 +14,14 @@ class Board:
         self.log = FakeLog()
 
     def start(self):
-        return SetPoints(SetPointsFile(PATH, self.flash), self.clock, self.log, NAMES)
+        return SetPoints(PATH, self.clock, self.log, NAMES, self.flash)
 
 
 def test_without_a_file_the_defaults_hold():
     board = Board()
     points = board.start()
     assert points.get("thermostat1", 2100) == 2100
-    assert points.problem is None and not board.log.records
+    assert not board.log.records
 
 
 def test_a_set_point_survives_a_restart():
@@ -33,18 +33,6 @@ def test_a_set_point_survives_a_restart():
     again = board.start()
     assert again.get("thermostat1", 2100) == 2250
     assert again.get("thermostat2", 2100) == 2100
-
-
-def test_forgetting_restores_the_default_for_good():
-    board = Board()
-    points = board.start()
-    points.set("thermostat1", 2250)
-    points.flush()
-    points.forget("thermostat1")
-    points.forget("thermostat2")
-    assert points.get("thermostat1", 2100) == 2100
-    points.flush()
-    assert board.start().get("thermostat1", 2100) == 2100
 
 
 def test_flash_is_written_at_most_every_ten_seconds():
@@ -138,7 +126,6 @@ def test_a_bad_file_costs_the_set_points_and_not_the_start():
         board.flash.files[PATH] = text
         points = board.start()
         assert points.get("thermostat1", 2100) == 2100
-        assert points.problem is not None
         assert board.log.has("warning", PATH)
         points.set("thermostat1", 2250)
         assert points.flush()

@@ -1,21 +1,27 @@
 import json
+import os
 
+from doubles.log import FakeLog
 from expect import raises
-from system.configuration import ConfigurationError
-from thermostat.settings import CONNECTION, CONTROL, SUPERVISION, TELEMETRY, Settings
+from system.store import ConfigurationError
+from thermostat.settings import TABLES, Section, attribute, checked, defaults, load
 
 SECRET = "c2VjcmV0LWtleQ"
 ZONE = {"name": "thermostat1", "sensor": "sht4x"}
-TABLES = {
-    "control": CONTROL,
-    "telemetry": TELEMETRY,
-    "connection": CONNECTION,
-    "supervision": SUPERVISION,
-}
+
+
+def rows(name):
+    """[(key, default, lowest, highest)] of a table of numbers."""
+    words = TABLES[name].split()
+    numbers = [word if at % 4 == 0 else json.loads(word) for at, word in enumerate(words)]
+    return [tuple(numbers[at : at + 4]) for at in range(0, len(words), 4)]
+
+
+NUMBERS = {name: rows(name) for name in ("control", "telemetry", "connection", "supervision")}
 
 
 def settings_of(**members):
-    return Settings.from_dict(dict({"version": 1}, **members))
+    return checked(dict({"version": 1}, **members))
 
 
 def refused(text, **members):
@@ -43,17 +49,17 @@ def test_the_country_of_the_radio():
 
 
 def test_the_defaults_would_be_accepted_from_a_file():
-    members = {name: {row[0]: row[1] for row in rows} for name, rows in TABLES.items()}
+    members = {name: {row[0]: row[1] for row in rows} for name, rows in NUMBERS.items()}
     settings = settings_of(**members)
-    for name, rows in TABLES.items():
-        plain = Settings()
+    for name, rows in NUMBERS.items():
+        plain = defaults()
         for key in [row[0] for row in rows]:
-            key = key[:-2] + "_centi_c" if key.endswith("_c") else key
+            key = attribute(key)
             assert getattr(getattr(settings, name), key) == getattr(getattr(plain, name), key)
 
 
 def test_every_bound_of_every_number_holds():
-    for name, rows in TABLES.items():
+    for name, rows in NUMBERS.items():
         for key, default, lowest, highest in rows:
             step = 0.01 if key.endswith("_c") else 1
             assert lowest <= default <= highest, key
@@ -76,7 +82,7 @@ def test_whole_configuration():
                {"name": "thermostat2", "present": false, "sensor": "sht4x"}],
      "control": {"hysteresis_c": 0.5, "minimum_on_s": 0}, "telemetry": {"zone_period_s": 5},
      "connection": {"port": 28883}, "supervision": {"network_limit_ms": 10000}}"""
-    settings = Settings.from_dict(json.loads(text % (SECRET, SECRET)), ("bme280", "sht4x"))
+    settings = checked(json.loads(text % (SECRET, SECRET)), ("bme280", "sht4x"))
     zone = settings.zones[0]
     assert (zone.sensor, zone.bus, zone.address, zone.relay) == ("bme280", 1, 119, 3)
     assert zone.calibration_centi_c == -25 and zone.target_centi_c == 1950
@@ -99,18 +105,19 @@ def test_an_unknown_key_is_refused_by_name_with_the_nearest():
 def test_an_error_says_key_range_and_what_to_do():
     with raises(ConfigurationError) as caught:
         settings_of(control={"hysteresis_c": 9})
-    assert str(caught.error.within("config.json")) == (
-        "config.json: control.hysteresis_c: must be a number from 0.1 to 5.0, not 9; "
+    caught.error.file = "config.json"
+    assert str(caught.error) == (
+        "config.json: control.hysteresis_c: must be a number from 0.1 to 5.0; "
         "correct the file and start again"
     )
 
 
 def test_version_is_demanded():
     with raises(ConfigurationError, "version: is missing"):
-        Settings.from_dict({})
+        checked({})
     for version in (0, 2, "1", 1.0, None):
         with raises(ConfigurationError, "version"):
-            Settings.from_dict({"version": version})
+            checked({"version": version})
 
 
 def test_limits_that_cross_are_refused():
@@ -171,8 +178,8 @@ def test_the_chips_own_sensor_only_measures():
     assert settings_of(zones=[chip]).zones[0].relay is None
     with raises(ConfigurationError) as caught:
         settings_of(zones=[dict(chip, relay=0)])
-    assert str(caught.error.within("config.json")) == (
-        "config.json: zones[0].relay: must be null, since the chip's own sensor does not feel "
+    assert str(caught.error) == (
+        "zones[0].relay: must be null, since the chip's own sensor does not feel "
         "the room; take it away, or fit a sensor"
     )
     refused("zones[0].address", zones=[dict(chip, address=64)])
@@ -190,9 +197,7 @@ def test_two_zones_share_neither_name_relay_nor_sensor():
 
 def test_a_sensor_without_a_driver_is_refused():
     with raises(ConfigurationError, "zones[0].sensor: must be one of bme280, sht4x"):
-        Settings.from_dict(
-            {"version": 1, "zones": [{"name": "a", "sensor": "dht22"}]}, ("sht4x", "bme280")
-        )
+        checked({"version": 1, "zones": [{"name": "a", "sensor": "dht22"}]}, ("bme280", "sht4x"))
 
 
 def test_texts_are_checked():
@@ -223,7 +228,9 @@ def test_provisioning_takes_the_place_of_a_connection_string():
     whole = {"host": "h", "id_scope": "0ne1", "registration_id": "r", "key": SECRET}
     assert settings_of(provisioning=whole).provisioning == whole
     for name in ("host", "id_scope", "registration_id"):
-        refused("provisioning.%s: is missing" % name, provisioning=dict(whole, **{name: ""}))
+        others = {key: whole[key] for key in whole if key != name}
+        refused("provisioning.%s: is missing" % name, provisioning=others)
+        refused("provisioning.%s" % name, provisioning=dict(whole, **{name: ""}))
         refused("provisioning.%s" % name, provisioning=dict(whole, **{name: 5}))
     refused("provisioning.id_scop: unknown key", provisioning=dict(whole, id_scop="x"))
     refused("exclude each other", provisioning=whole, connection_string="HostName=h")
@@ -259,3 +266,58 @@ def test_secrets_are_in_no_message_and_in_no_repr():
         with raises(ConfigurationError) as caught:
             settings_of(**members)
         assert SECRET not in str(caught.error) and SECRET not in repr(caught.error)
+
+
+# Tests run side by side, and each may be the first
+FOLDER = "build/tests/loading-%d" % int.from_bytes(os.urandom(3), "big")
+PATH = FOLDER + "/config.json"
+
+
+def load_text(text):
+    """(settings, trouble, log) of a configuration with this text; None: there is no file."""
+    for folder in ("build", "build/tests", FOLDER):
+        try:
+            os.mkdir(folder)
+        except OSError:
+            pass
+    for name in os.listdir(FOLDER):
+        if name.startswith("config.json"):
+            os.remove(FOLDER + "/" + name)
+    if text is not None:
+        with open(PATH, "w") as file:
+            file.write(text)
+    log = FakeLog()
+    settings, trouble = load(FOLDER, ["sht4x", "bme280"], log)
+    return settings, trouble, log
+
+
+def test_without_a_file_the_defaults_and_a_word_of_it():
+    settings, trouble, log = load_text(None)
+    assert trouble is None
+    assert settings.control.tick_ms == 1000
+    assert [zone.name for zone in settings.zones] == ["thermostat1", "thermostat2"]
+    assert log.has("warning", "running without a network")
+
+
+def test_what_the_file_says_is_used():
+    zones = '"zones": [{"name": "hall", "sensor": "sht4x"}]'
+    text = '{"version": 1, "control": {"tick_ms": 500}, %s}' % zones
+    settings, trouble, _ = load_text(text)
+    assert trouble is None
+    assert settings.control.tick_ms == 500
+    assert settings.zones[0].name == "hall"
+    assert settings.wifi.ssid == ""
+
+
+def test_a_file_that_cannot_be_used_leaves_the_defaults():
+    for text in ("{", '{"version": 1, "colour": 3}', '{"version": 2}', "[]", ""):
+        settings, trouble, _ = load_text(text)
+        assert trouble is not None, text
+        assert "config.json" in str(trouble), text
+        assert settings.control.tick_ms == 1000
+
+
+def test_nothing_of_it_keeps_the_code_that_read_it():
+    settings, _, _ = load_text(None)
+    for thing in (settings, settings.control, settings.connection, settings.zones[0]):
+        assert type(thing) is Section
