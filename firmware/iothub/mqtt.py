@@ -65,7 +65,7 @@ class _Outgoing:
 class Client(MQTTClient):
     """One device's MQTT client; `open()` gives it a link, `close()` takes it away.
 
-    `settings`: see `iothub.settings`. The callback gets (topic, body) as bytes, body None for
+    `settings`: see `iothub.session`. The callback gets (topic, body) as bytes, body None for
     a packet that was too long; it answers False to leave a QoS 1 packet unacknowledged.
     """
 

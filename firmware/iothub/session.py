@@ -104,7 +104,18 @@ class Session:
     `identity`: see `iothub.identity`. `dialer.dial(host, port)` gives a link: `ready()`,
     `read_into(buffer, offset, size)`, `write(buffer, offset, size)`, `close()`, none of which
     waits, each raising OSError only. `random_below(n)`: an int in [0, n). `outbox`: see
-    `iothub.outbox`. `settings`: see `iothub.settings`.
+    `iothub.outbox`. `settings`, plain attributes:
+        model_id, product     DTMI that the device announces; what the hub's logs call it
+        port, keep_alive_s    the hub drops after 1.5 times this without a packet
+        token_life_s, token_renew_percent
+        backoff_base_ms, backoff_cap_ms
+        dial_timeout_ms       name, TCP and TLS
+        packet_timeout_ms     a packet once begun, either way, is whole by then
+        answer_timeout_ms     CONNACK, SUBACK, twin answers, PINGRESP
+        ack_timeout_ms        PUBACK: a throttled hub delays it by tens of seconds
+        drain_timeout_ms      what renewal and stop() wait for, before they cut
+        receive_bytes         largest topic + body taken; a longer packet is drained and told
+        send_bytes            largest CONNECT, reported patch
     """
 
     def __init__(self, identity, dialer, clock, random_below, outbox, log, handler, settings):

@@ -12,17 +12,17 @@ from pnp.twin import Twin
 
 
 class Device:
-    """A device of `model` (pnp.model.Model). Bind its components before the session starts."""
+    """A device of `model` (pnp.model.Model). Bind its components before the session starts.
 
-    def __init__(self, model, clock, log, settings=None):
+    `settings.report_bytes`: the largest reported patch as JSON, which with its topic must fit the
+    session's send buffer; `settings.logged_bytes`: of a message's data and properties.
+    """
+
+    def __init__(self, model, clock, log, settings):
         self.model = model
         self.message_count = 0
         self.last_message_time = 0  # Unix seconds, 0 for none or an unknown date
         self.message_callback = None  # callback(payload: bytes, properties: dict)
-        if settings is None:
-            from pnp.settings import Settings
-
-            settings = Settings()
         self._settings = settings
         self._clock = clock
         self._log = log

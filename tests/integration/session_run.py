@@ -8,11 +8,11 @@ import asyncio
 import sys
 import time
 
+from doubles.settings import Settings
 from iothub.client import run
 from iothub.identity import parse
 from iothub.outbox import Outbox
 from iothub.session import Session
-from iothub.settings import Settings
 from system.clock import Clock
 from system.dialer import Dialer
 from system.log import Log

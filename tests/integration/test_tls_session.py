@@ -79,7 +79,7 @@ class Server:
 
 
 def run(port, root, count, telemetry_bytes=8192, heap="256k"):
-    folders = [ROOT / "firmware", ROOT / "build" / "lib", ".frozen"]
+    folders = [ROOT / "firmware", ROOT / "tests" / "unit", ROOT / "build" / "lib", ".frozen"]
     script = [str(HERE / "session_run.py"), "localhost", *map(str, (port, root, count))]
     done = subprocess.run(
         [MICROPYTHON, "-X", f"heapsize={heap}", *script, str(telemetry_bytes)],

@@ -4,6 +4,7 @@ from doubles.clock import FakeClock
 from doubles.log import FakeLog
 from doubles.models import CONTROLLER, open_text
 from doubles.session import FakeHub
+from doubles.settings import Settings
 from pnp.device import Device
 from pnp.model import load
 from pnp.property import Rejected
@@ -37,7 +38,7 @@ class Bench:
     def __init__(self, settings=None, dtmi=CONTROLLER):
         self.clock = FakeClock()
         self.log = FakeLog()
-        self.device = Device(load(dtmi, open_text), self.clock, self.log, settings)
+        self.device = Device(load(dtmi, open_text), self.clock, self.log, settings or Settings())
         self.zones = {}
         for name in ("thermostat1", "thermostat2") if dtmi == CONTROLLER else ("",):
             self.zones[name] = zone = Zone()

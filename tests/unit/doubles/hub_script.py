@@ -246,9 +246,9 @@ class Bench:
         from doubles.keys import KEY
         from doubles.link import FakeDialer
         from doubles.log import FakeLog
+        from doubles.settings import Settings
         from iothub.identity import parse
         from iothub.outbox import Outbox
-        from iothub.settings import Settings
 
         if session is None:
             from iothub import session

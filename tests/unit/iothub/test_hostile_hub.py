@@ -3,8 +3,8 @@
 import gc
 
 from doubles.hub_script import Bench, packet, publish
+from doubles.settings import Settings
 from iothub.session import ONLINE
-from iothub.settings import Settings
 
 _SEEDS = (
     publish("$iothub/twin/res/200/?$rid=1", b'{"desired":{"$version":1},"reported":{}}'),

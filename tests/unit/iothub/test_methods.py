@@ -1,8 +1,8 @@
 """Direct methods: always an answer, never a second effect."""
 
 from doubles.hub_script import Bench
+from doubles.settings import Settings
 from iothub.session import ONLINE
-from iothub.settings import Settings
 
 
 def test_a_call_gets_the_handlers_answer():

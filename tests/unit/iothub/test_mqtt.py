@@ -3,10 +3,10 @@
 from doubles.clock import FakeClock
 from doubles.hub_script import FakeHub, packet, publish
 from doubles.link import FakeLink
+from doubles.settings import Settings
 from doubles.umqtt18 import both
 from expect import raises
 from iothub.errors import LinkError, ProtocolError
-from iothub.settings import Settings
 
 CONNACK, PUBACK, SUBACK, PINGRESP, PUBLISH = 0x20, 0x40, 0x90, 0xD0, 0x30
 

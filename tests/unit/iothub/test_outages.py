@@ -2,8 +2,8 @@
 
 from doubles.clock import FakeClock
 from doubles.hub_script import Bench
+from doubles.settings import Settings
 from iothub.session import OFFLINE, ONLINE
-from iothub.settings import Settings
 
 
 class Lcg:

@@ -1,8 +1,8 @@
 """The twin's exchange: read, desired, reported; each answered late, wrongly or not at all."""
 
 from doubles.hub_script import Bench, publish
+from doubles.settings import Settings
 from iothub.session import ONLINE, RECONCILING
-from iothub.settings import Settings
 
 
 def test_the_twin_is_read_again_after_each_reconnect():

@@ -4,8 +4,8 @@ import json
 
 from doubles.appliance import DEFAULT, Bench, ack, bare
 from doubles.models import THERMOSTAT
+from doubles.settings import Settings
 from expect import raises
-from pnp.settings import Settings
 
 
 def target(patch, component="thermostat1"):
