@@ -191,14 +191,13 @@ def _build_outbox(connection):
 
 def _build_session(app, device, outbox, folder, settings):
     from iothub import identity
-    from iothub.errors import IdentityError
     from iothub.session import Session
     from system.dialer import Dialer
 
     connection = settings.connection
     try:
         who = identity.parse(settings.connection_string)
-    except IdentityError as error:
+    except identity.IdentityError as error:
         raise ConfigurationError("connection_string", str(error))
     context = _tls_context(_roots(folder, app.board.data_path, settings.root_certificates))
     dialer = Dialer(context, app.clock, app.board.resolver, connection.dial_timeout_ms)

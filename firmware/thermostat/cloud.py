@@ -82,14 +82,15 @@ class Cloud:
 
     def statistics(self, found):
         """Add the counters of messages to the dict `found`."""
-        counters = self.session.counters
-        found["state"] = self.session.state_name()
-        found["telemetry_sent"] = counters.sent
-        found["telemetry_acked"] = counters.acked
-        found["telemetry_dropped"] = counters.dropped
-        found["telemetry_waiting"] = counters.waiting
+        outbox, exchange = self.session.outbox, self.session.exchange
+        acked = outbox.telemetry.acked
+        found["state"] = self.session.state
+        found["telemetry_sent"] = outbox.accepted
+        found["telemetry_acked"] = acked
+        found["telemetry_dropped"] = outbox.dropped
+        found["telemetry_waiting"] = outbox.accepted - acked - outbox.dropped
         found["desired_acked"] = self.device.accepted_count
         found["desired_rejected"] = self.device.rejected_count
-        found["commands_answered"] = counters.commands
-        found["c2d_completed"] = counters.messages
-        found["reconnects"] = counters.reconnects
+        found["commands_answered"] = exchange.commands
+        found["c2d_completed"] = exchange.messages
+        found["reconnects"] = max(0, self.session.connects - 1)

@@ -24,15 +24,20 @@ class Component:
         return not self.is_full
 
 
-class Counters:
-    sent, acked, dropped, waiting, commands, messages, reconnects = 9, 6, 1, 2, 4, 5, 3
+class Queue:
+    acked = 6
+
+
+class Outbox:
+    accepted, dropped, telemetry = 9, 1, Queue()
+
+
+class Exchange:
+    commands, messages = 4, 5
 
 
 class Session:
-    counters = Counters()
-
-    def state_name(self):
-        return "online"
+    outbox, exchange, state, connects = Outbox(), Exchange(), "online", 4
 
 
 class Device:
