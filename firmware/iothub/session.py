@@ -274,7 +274,9 @@ class Session:
         return 0
 
     def _fail(self, error):
-        state = self.state
+        where = self.state
+        if where == "connecting":
+            where += " to " + self._identity.dial_host
         self._fire(_FAILED)
         if self.state == "stopped":
             return
@@ -284,8 +286,7 @@ class Session:
             tell = self._log.error
             cap_ms = self._settings.backoff_cap_ms
             self._wait_ms = cap_ms - self._random_below(cap_ms // 2)
-        seconds = (self._wait_ms + 999) // 1000
-        tell("%s %s: %s; next try in %d s", state, self._identity.dial_host, error, seconds)
+        tell("%s: %s; next try in %d s", where, error, (self._wait_ms + 999) // 1000)
 
     def _hang_up(self):
         self.exchange.disconnect()

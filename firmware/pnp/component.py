@@ -1,14 +1,31 @@
 """The components of the device: what the model has them be, and what the application bound to it.
 
-`Interface` and `Model` are plain holders, so that `pnp.model`, which reads DTDL, can be forgotten.
+`Interface` is a plain holder, so that `pnp.model`, which reads DTDL, can be forgotten.
 """
 
-from pnp.property import Property, WritableProperty
+from micropython import const
+
 from pnp.schema import fault
 
-# How the device is connected is reported at the root though the sample models do not name it,
-# because fleets are queried for it: the one exception to "names come from the model".
-_OUTSIDE_MODEL = {"connectivity": ("string", False)}
+# A board's floats have 24 bits: what it reported comes back this much off
+_FLOAT_PRECISION = const(1e-6)
+
+
+class Rejected(Exception):
+    """A desired value or a command payload that the application refuses; answered 400.
+
+    `reason` is shown to the service. `value_in_use` is what a property keeps; None stands for
+    the value that was in use before.
+    """
+
+    def __init__(self, reason, value_in_use=None):
+        super().__init__(reason)
+        self.reason = reason
+        self.value_in_use = value_in_use
+
+
+class Unavailable(Exception):
+    """Raised by a command that cannot answer now; its text is shown to the service, with 500."""
 
 
 class Interface:
@@ -27,30 +44,56 @@ class Interface:
         self.components = []
 
 
-class Model:
-    """`dtmi`, and `components`: a list of (name, Interface), the root first under ""."""
+class Property:
+    """What the hub should hold of a property, and whether it is still to be told:
 
-    def __init__(self, dtmi, components):
-        self.dtmi = dtmi
-        self.components = components
+    1. clean: the hub holds it, or there is nothing to tell yet;
+    2. dirty: to be put into the next reported patch;
+    3. out: in a patch that waits for its answer. A change meanwhile makes it dirty besides, so
+       that the newer value follows; a lost patch makes it dirty again.
 
-    def interface(self, component):
-        """The interface of `component` ("" = root), or None."""
-        for name, interface in self.components:
-            if name == component:
-                return interface
-        return None
+    Of one that the service sets, `value` is the one really in use, `apply` and `default` are the
+    application's (see `Component.bind_property`), and `version` is the desired version that
+    `code` answers, 0 for a value of the device's own.
+    """
+
+    apply = default = None
+    code = version = 0  # code 0: never settled
+    reason = ""
+    is_dirty = is_out = False
+
+    def __init__(self, name, schema, value):
+        self.name = name
+        self.schema = schema
+        self.value = value
+
+    def told(self):
+        """What belongs under the property's name in a reported patch."""
+        if self.apply is None:
+            return self.value
+        return {"value": self.value, "ac": self.code, "av": self.version, "ad": self.reason}
+
+    def compare(self, held):
+        """Decide from `held`, the reported section's value or None, whether to tell anything."""
+        self.is_out = False
+        if self.apply is None:
+            self.is_dirty = self.value is not None and not is_same(held, self.value)
+            return
+        self.is_dirty = self.code != 0
+        if isinstance(held, dict):
+            is_held = is_same(held.get("ac"), self.code) and is_same(held.get("av"), self.version)
+            if is_held and is_same(held.get("value"), self.value):
+                self.is_dirty = False
 
 
 class Component:
     """`name` is "" for the root; `interface` says which names there are."""
 
-    def __init__(self, name, interface, log):
+    def __init__(self, name, interface):
         self.name = name
         self.interface = interface
         self.properties = []
         self.commands = {}
-        self._log = log
 
     def bind_property(self, name, apply, default, in_use=None):
         """Let the service set the writable property `name`.
@@ -61,15 +104,16 @@ class Component:
         """
         schema, is_writable = self.interface.properties[name]
         assert is_writable, "the model has %s read-only" % name
-        in_use = default if in_use is None else in_use
-        bound = WritableProperty(name, schema, apply, default, in_use, self._log)
+        bound = Property(name, schema, default if in_use is None else in_use)
+        bound.apply = apply
+        bound.default = default
         self.properties.append(bound)
 
     def bind_command(self, name, handler):
         """Answer the command `name` by `handler(request)`, which returns the response.
 
-        The handler may raise Rejected(reason), or Unavailable(reason) of `pnp.commands`; anything
-        else that it raises is answered 500 without a word of it.
+        The handler may raise Rejected(reason) or Unavailable(reason); anything else that it
+        raises is answered 500 without a word of it.
         """
         assert name in self.interface.commands, "no command %s in the model" % name
         self.commands[name] = handler
@@ -79,15 +123,18 @@ class Component:
 
         Raises ValueError if it does not fit the model.
         """
-        entry = self.find(name)
-        if entry is None:
-            entry = self._declared(name)
-            self.properties.append(entry)
-        assert not entry.is_writable, "%s is writable: it answers by itself" % name
-        reason = fault(entry.schema, value)
+        schema, is_writable = self.interface.properties[name]
+        assert not is_writable, "%s is writable: bind it, then it answers by itself" % name
+        reason = fault(schema, value)
         if reason:
             raise ValueError("%s: %s" % (name, reason))
-        entry.set(value)
+        entry = self.find(name)
+        if entry is None:
+            entry = Property(name, schema, None)
+            self.properties.append(entry)
+        if not is_same(value, entry.value):
+            entry.value = value
+            entry.is_dirty = True
 
     def find(self, name):
         """The property of that name which is bound or was reported, or None."""
@@ -96,10 +143,15 @@ class Component:
                 return entry
         return None
 
-    def _declared(self, name):
-        declared = self.interface.properties
-        if name not in declared and self.name == "":
-            declared = _OUTSIDE_MODEL
-        schema, is_writable = declared[name]
-        assert not is_writable, "%s is writable: bind it" % name
-        return Property(name, schema)
+
+def is_same(a, b):
+    """Whether the hub would hold the same for both; floats to a board's precision."""
+    if isinstance(a, bool) or isinstance(b, bool):
+        return a is b
+    if isinstance(b, float):
+        a, b = b, a
+    if isinstance(a, float) and isinstance(b, (int, float)):
+        # Compared, not subtracted: `b` may be an integer too large for a float
+        slack = _FLOAT_PRECISION * max(1.0, abs(a))
+        return a - slack <= b <= a + slack
+    return a == b

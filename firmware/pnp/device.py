@@ -3,69 +3,43 @@
 The methods `on_...` and `next_report` are called from within the session's `step()` and return
 at once. None of them raises for what the hub sent; only a callback for messages may, and then
 the message is not acknowledged.
+
+A command is `name` of the root or `component*name`, and always gets an answer:
+
+1. 200 with the response that the model names;
+2. 400: the request is missing, has another type, or the application rejects it;
+3. 404: no such component, or no such command in it;
+4. 500: the application cannot do it now, or failed. What went wrong stays in our log: only
+   Unavailable's text is meant for a caller.
+
+Source: Microsoft, "IoT Plug and Play conventions", "Commands".
 """
 
-from pnp.commands import answer
-from pnp.component import Component
-from pnp.report import Reporter
+from micropython import const
+
+from pnp.component import Rejected, Unavailable
+from pnp.schema import fault
 from pnp.twin import Twin
 
+_DONE = const(200)
+_INVALID = const(400)
+_UNKNOWN = const(404)
+_FAILED = const(500)
 
-class Device:
-    """A device of `model` (pnp.model.Model). Bind its components before the session starts.
+_LONGEST_NAME = const(64)
 
-    `settings.report_bytes`: the largest reported patch as JSON, which with its topic must fit the
-    session's send buffer; `settings.logged_bytes`: of a message's data and properties.
+
+class Device(Twin):
+    """Bind its components before the session starts.
+
+    `settings.logged_bytes`: how much of a message's data, and of its properties, is logged.
     """
 
-    def __init__(self, model, clock, log, settings):
-        self.model = model
-        self.message_count = 0
-        self.last_message_time = 0  # Unix seconds, 0 for none or an unknown date
-        self.message_callback = None  # callback(payload: bytes, properties: dict)
-        self._settings = settings
-        self._clock = clock
-        self._log = log
-        self._components = [
-            Component(name, interface, log) for name, interface in model.components
-        ]
-        self._twin = Twin(self._components, log)
-        self._reporter = Reporter(self._components, log, settings)
+    message_callback = None  # callback(payload: bytes, properties: dict)
 
-    def component(self, name=""):
-        """The Component of that name, the root for ""; None if the model has none."""
-        for component in self._components:
-            if component.name == name:
-                return component
-        return None
-
-    @property
-    def desired_version(self):
-        """The desired `$version` that was applied last; 0 before the first reading."""
-        return self._twin.version
-
-    @property
-    def accepted_count(self):
-        """Desired values that were applied and acknowledged with 200."""
-        return self._twin.accepted_count
-
-    @property
-    def rejected_count(self):
-        """Desired values that were refused with 400."""
-        return self._twin.rejected_count
-
-    def on_twin(self, document):
-        """The whole twin was read, after a connect."""
-        self._reporter.on_report_lost()
-        self._twin.on_twin(document)
-
-    def on_desired(self, patch):
-        """The hub sent a patch of the desired section."""
-        self._twin.on_desired(patch)
-
-    def on_command(self, name, payload):
-        """(status, response) for the command `name`; `payload` is parsed JSON or None."""
-        return answer(self._components, name, payload, self._log)
+    def on_online(self):
+        """The session is through with what a connect needs."""
+        self._log.info("announced as %s", self.components[0].interface.dtmi)
 
     def on_message(self, payload, properties):
         """A message from the cloud; it counts as handled when this returns."""
@@ -78,24 +52,43 @@ class Device:
         )
         if self.message_callback is not None:
             self.message_callback(payload, properties)
-        self.message_count += 1
-        self.last_message_time = self._clock.unix_time()
 
-    def on_online(self):
-        """The session is through with what a connect needs."""
-        self._log.info("announced as %s", self.model.dtmi)
+    def on_command(self, name, payload):
+        """(status, response) for the command `name`; `payload` is parsed JSON or None.
 
-    def next_report(self):
-        """What the hub is to be told next (dict), or None."""
-        return self._reporter.next_report()
+        The response is a JSON value, None where the model names none; that of an error is an
+        object with the reason under `error`.
+        """
+        owner, star, command = name.partition("*")
+        if not star:
+            owner, command = "", name
+        component = self.component(owner) if owner or not star else None
+        if component is None or command not in component.commands:
+            self._log.warning("unknown command %r", name[:_LONGEST_NAME])
+            return _UNKNOWN, {"error": "unknown command"}
+        status, reason = _FAILED, "the command failed"
+        try:
+            return _DONE, _run(component, command, payload)
+        except Rejected as refusal:
+            status, reason = _INVALID, refusal.reason
+        except Unavailable as error:
+            reason = str(error)
+        except Exception as error:  # noqa: BLE001 - whatever the application raises is answered
+            self._log.error("command %s failed: %r", name, error)
+        return status, {"error": reason}
 
-    def on_reported(self, status):
-        """The hub answered the last report."""
-        self._reporter.on_reported(status)
 
-    def on_report_lost(self):
-        """The last report will not be answered."""
-        self._reporter.on_report_lost()
+def _run(component, command, payload):
+    request, response = component.interface.commands[command]
+    reason = None if request is None else fault(request, payload)
+    if reason:
+        raise Rejected(reason)
+    result = component.commands[command](payload)
+    if response is None:
+        return None
+    if fault(response, result):
+        raise ValueError("its answer is not the model's")
+    return result
 
 
 def _shown(value, longest):

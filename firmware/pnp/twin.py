@@ -1,4 +1,4 @@
-"""The device twin: which desired values are applied, and how each of them is answered.
+"""The device twin: which desired values are applied, how each is answered, what is reported.
 
 After each connect the whole twin is read and rules, even when its `$version` fell (the device
 was deleted and created again); from then on patches count whose `$version` is above the last.
@@ -11,147 +11,241 @@ Of a writable property's desired value there are these cases:
 5. it stands under a name that is unknown, read-only or no object where a component belongs:
    left alone, and logged once.
 
-Sources: Microsoft, "IoT Plug and Play conventions"; "Understand and use device twins in IoT
-Hub" ("Device reconnection flow").
+What is to be told waits as marks on the properties, not as messages: it cannot overflow, a
+value that changes twice is told once, and a patch whose answer never came is told again. How
+soon, is the session's affair.
+
+Sources: Microsoft, "IoT Plug and Play conventions" (acknowledgement codes; `__t` marks a
+component); "Understand and use device twins in IoT Hub" ("Device reconnection flow").
 """
+
+import json
 
 from micropython import const
 
-from pnp.property import ACCEPTED, INVALID
+from pnp.component import Component, Rejected
+from pnp.schema import fault
 
+_ACCEPTED = const(200)
+_BY_DEVICE = const(203)
+_INVALID = const(400)
+_FAILED = const(500)
+
+# Answers to a reported patch. Malformed, too large: the same would be refused again
+_TAKEN = const(204)
+_HOPELESS = const((400, 413))
+
+# Reasons travel in every acknowledgement; they are words, not essays
+_LONGEST_REASON = const(80)
 # A hub counts versions far below; a larger one could only be meant to shut out what follows
 _HIGHEST_VERSION = const(1 << 52)
 # Names that were left alone are remembered up to this many, so that a flood of them is silent
 _MOST_STRANGERS = const(16)
-_LONGEST_NAME = const(40)
+_LONGEST_STRANGER = const(40)
+
+# What `json` writes around the properties of a component, `"": {"__t": "c", }, `, around one of
+# them, `"": , `, and around all, `{}`
+_COMPONENT_BYTES = const(20)
+_PROPERTY_BYTES = const(6)
+_PATCH_BYTES = const(2)
+# The longest name that a component may have. Source: DTDL v2, "name"
+_LONGEST_NAME = const(64)
 
 
 class Twin:
-    """The twin of `components`, a list of Component with the root first."""
+    """The twin of a device with `interfaces`, a list of (component name, Interface), root first.
 
-    def __init__(self, components, log):
-        self.version = 0  # the desired version that was applied last
+    `settings.report_bytes`: the largest reported patch as JSON, which with its topic must fit the
+    session's send buffer.
+    """
+
+    def __init__(self, interfaces, log, settings):
+        self.components = [Component(name, interface) for name, interface in interfaces]
+        self.desired_version = 0  # the one that was applied last
         self.accepted_count = 0  # desired values answered 200
         self.rejected_count = 0  # and 400
-        self._components = components
         self._log = log
+        self._settings = settings
         self._strangers = []
+        self._is_waiting = False  # for the answer to the patch that is out
+
+    def component(self, name=""):
+        """The Component of that name, the root for ""; None if the model has none."""
+        for component in self.components:
+            if component.name == name:
+                return component
+        return None
+
+    # ---- desired
 
     def on_twin(self, document):
         """Take the whole twin: apply what is desired, and find out what is left to report."""
-        if not isinstance(document, dict):
-            document = {}
-        self._reconcile(document.get("desired"))
-        reported = document.get("reported")
-        for component in self._components:
-            held = _section(reported, component.name)
+        self._end(True)
+        desired, reported = _section(document, "desired"), _section(document, "reported")
+        version = _version(desired)
+        if version:
+            self.desired_version = version
+            self._settle(self.components[0], desired, version)
+        else:
+            self._log.error("twin without a desired section and $version: nothing applied")
+        for component in self.components:
+            name = component.name
+            if version:
+                section = desired.get(name, {}) if name else desired
+                if isinstance(section, dict):
+                    self._restore_missing(component, section, version)
+            held = _section(reported, name) if name else reported
             for entry in component.properties:
                 entry.compare(held.get(entry.name))
-
-    def _reconcile(self, desired):
-        """Settle every writable property, also those of which `desired` says nothing."""
-        version = _version(desired)
-        if version == 0:
-            self._log.error("twin without a desired section and $version: nothing applied")
-            return
-        self.version = version
-        self._settle_all(desired, version)
-        for component in self._components:
-            section = desired.get(component.name, {}) if component.name else desired
-            if isinstance(section, dict):
-                self._restore_missing(component, section, version)
-
-    def _restore_missing(self, component, section, version):
-        for entry in component.properties:
-            if entry.is_writable and entry.name not in section:
-                entry.restore_default(version)
 
     def on_desired(self, patch):
         """Take a patch of the desired section, if it is newer than what was applied."""
         version = _version(patch)
-        if version > self.version:
-            self.version = version
-            self._settle_all(patch, version)
-        elif version and version == self.version:
+        if version > self.desired_version:
+            self.desired_version = version
+            self._settle(self.components[0], patch, version)
+        elif version and version == self.desired_version:
             self._repeat(patch, version)
         else:
-            self._log.debug("desired patch %d is old: %d was applied", version, self.version)
+            self._log.debug("desired %d is old: %d was applied", version, self.desired_version)
 
-    def _settle_all(self, desired, version):
-        root = self._components[0]
-        for name in desired:
-            value = desired[name]
-            component = self._component(name)
-            if name == "$version":
-                continue
-            if component is None:
-                self._settle(root, name, value, version)
-            elif value is None:
-                self._restore_missing(component, {}, version)
-            elif isinstance(value, dict):
-                self._settle_component(component, value, version)
-            else:
-                self._leave(name, "no object")
-
-    def _settle_component(self, component, section, version):
+    def _settle(self, component, section, version):
+        """Apply what `section` has for `component`, and at the root for all the others."""
         for name in section:
-            if name != "__t":
-                self._settle(component, name, section[name], version)
+            value = section[name]
+            below = self.component(name) if name and not component.name else None
+            entry = component.find(name)
+            if name in ("$version", "__t"):
+                pass
+            elif below is not None and value is None:
+                self._restore_missing(below, {}, version)
+            elif below is not None and isinstance(value, dict):
+                self._settle(below, value, version)
+            elif entry is None or entry.apply is None:
+                self._leave(name)
+            elif value is None:
+                self._apply(entry, entry.default, _BY_DEVICE, version)
+            else:
+                self._accept(entry, value, version)
 
-    def _settle(self, component, name, value, version):
-        entry = component.find(name)
-        if entry is None:
-            self._leave(name, "unknown")
-        elif not entry.is_writable:
-            self._leave(name, "read-only")
-        elif value is None:
-            entry.restore_default(version)
-        else:
-            self._accept(entry, value, version)
+    def _restore_missing(self, component, section, version):
+        for entry in component.properties:
+            if entry.apply is not None and entry.name not in section:
+                self._apply(entry, entry.default, _BY_DEVICE, version)
 
     def _accept(self, entry, value, version):
         """Apply a value; what a reconnect brings again is not counted again."""
         known = entry.code, entry.version
-        entry.accept(value, version)
-        if (entry.code, entry.version) == known:
-            return
-        if entry.code == ACCEPTED:
-            self.accepted_count += 1
-        elif entry.code == INVALID:
-            self.rejected_count += 1
+        self._apply(entry, value, _ACCEPTED, version)
+        if (entry.code, entry.version) != known:
+            self.accepted_count += entry.code == _ACCEPTED
+            self.rejected_count += entry.code == _INVALID
+
+    def _apply(self, entry, value, code, version):
+        """Apply `value`, unless its type is wrong, and note the acknowledgement."""
+        reason = "ok" if code == _ACCEPTED else "default"
+        try:
+            unfit = fault(entry.schema, value)
+            if unfit:
+                raise Rejected(unfit)
+            entry.value = entry.apply(value)
+        except Rejected as refusal:
+            if refusal.value_in_use is not None:
+                entry.value = refusal.value_in_use
+            code, reason = _INVALID, refusal.reason
+        except Exception as error:  # noqa: BLE001 - whatever the application raises is answered
+            self._log.error("property %s failed: %r", entry.name, error)
+            code, reason = _FAILED, "failure"
+        entry.code = code
+        # A default was never asked for by any version
+        entry.version = 0 if code == _BY_DEVICE else version
+        entry.reason = reason[:_LONGEST_REASON]
+        entry.is_dirty = True
 
     def _repeat(self, patch, version):
         """A patch that came twice has no second effect, but its answer is given again."""
-        for component in self._components:
-            section = _section(patch, component.name)
+        for component in self.components:
+            section = _section(patch, component.name) if component.name else patch
             for entry in component.properties:
-                if entry.is_writable and entry.name in section:
-                    entry.repeat(version)
+                if entry.code and entry.name in section and entry.version in (0, version):
+                    entry.is_dirty = True
 
-    def _component(self, name):
-        for component in self._components:
-            if name and component.name == name:
-                return component
-        return None
-
-    def _leave(self, name, reason):
-        name = ("%s" % (name,))[:_LONGEST_NAME]
+    def _leave(self, name):
+        name = ("%s" % (name,))[:_LONGEST_STRANGER]
         if name not in self._strangers and len(self._strangers) < _MOST_STRANGERS:
             self._strangers.append(name)
-            self._log.warning("desired %r is left alone: %s", name, reason)
+            self._log.warning("desired %r is unknown, read-only or no object: left alone", name)
+
+    # ---- reported
+
+    def next_report(self):
+        """A patch (dict) of at most `report_bytes` as JSON, or None. Frugal if None."""
+        if not self._is_waiting:
+            for component in self.components:
+                for entry in component.properties:
+                    if entry.is_dirty:
+                        return self._build_report()
+        return None
+
+    def on_reported(self, status):
+        """The hub answered the patch that is out."""
+        if status in _HOPELESS:
+            # The next reading of the twin tells what is missing then
+            self._log.error("the hub refused a reported patch with %d: dropped", status)
+        self._end(status != _TAKEN and status not in _HOPELESS)
+
+    def on_report_lost(self):
+        """No answer will come to the patch that is out: tell it again."""
+        self._end(True)
+
+    def _end(self, again):
+        self._is_waiting = False
+        for component in self.components:
+            for entry in component.properties:
+                if entry.is_out:
+                    entry.is_out = False
+                    entry.is_dirty = entry.is_dirty or again
+
+    def _build_report(self):
+        report = {}
+        room = self._settings.report_bytes - _PATCH_BYTES
+        for component in self.components:
+            name = component.name
+            section = {"__t": "c"} if name else report
+            start = left = room - len(name) - _COMPONENT_BYTES if name else room
+            for entry in component.properties:
+                if entry.is_dirty:
+                    left -= self._take(entry, section, left)
+            if left < start:
+                room = left
+                if name:
+                    report[name] = section
+        self._is_waiting = bool(report)
+        return report or None
+
+    def _take(self, entry, section, room):
+        """Move a property that fits into `room` bytes to `section`; return its bytes."""
+        value = entry.told()
+        size = len(json.dumps(value).encode()) + len(entry.name) + _PROPERTY_BYTES
+        if size > self._settings.report_bytes - _PATCH_BYTES - _COMPONENT_BYTES - _LONGEST_NAME:
+            self._log.error("property %s has %d bytes: too large to report", entry.name, size)
+            entry.is_dirty = False
+            return 0
+        if size > room:
+            return 0
+        section[entry.name] = value
+        entry.is_dirty = False
+        entry.is_out = True
+        return size
 
 
-def _section(root, component):
-    """The part of a desired or reported section that belongs to `component`; {} if malformed."""
-    section = root
-    if component and isinstance(root, dict):
-        section = root.get(component)
+def _section(root, name):
+    """The part of a twin or of a patch under `name`; {} if it is missing or malformed."""
+    section = root.get(name) if isinstance(root, dict) else None
     return section if isinstance(section, dict) else {}
 
 
 def _version(section):
     """The `$version` of a section or patch, 0 if it has none that a hub could have counted."""
     version = section.get("$version") if isinstance(section, dict) else None
-    if isinstance(version, bool) or not isinstance(version, int):
-        return 0
-    return version if 0 < version <= _HIGHEST_VERSION else 0
+    return version if type(version) is int and 0 < version <= _HIGHEST_VERSION else 0

@@ -35,13 +35,6 @@ _SESSION_BUILDERS = const(("iothub.identity", "system.tls"))
 _BUILDERS = const(("thermostat.assembly",))
 
 
-class _Files:
-    """What the models are read with."""
-
-    open = staticmethod(open)
-    listdir = staticmethod(os.listdir)
-
-
 def assemble(board):
     """The App on `board` (see boards/README.md), ready to run."""
     clock = board.clock()
@@ -135,7 +128,7 @@ def _build_cloud(app, folder, settings):
     clock, board = app.clock, app.board
     # The largest pieces of the heap first, while it is still whole
     outbox = _build_outbox(settings.connection)
-    device = _build_device(clock, folder, settings)
+    device = _build_device(folder + "/models", settings)
     forget(_MODEL_READER)
     session = _build_session(app, device, outbox, folder, settings)
     forget(_SESSION_BUILDERS)
@@ -164,18 +157,19 @@ def _room_of(zone, rooms):
     return None
 
 
-def _build_device(clock, folder, settings):
+def _build_device(folder, settings):
     from pnp.device import Device
     from pnp.model import ModelError, load, models_folder
 
     try:
-        model = load(settings.connection.model_id, models_folder(_Files, folder + "/models"))
+        files = models_folder(folder, os.listdir(folder))
+        interfaces = load(settings.connection.model_id, files)
     except ModelError as error:
         reason, _, advice = str(error).partition("; ")
         raise ConfigurationError(
             "model", reason, advice or "choose another, or correct its file in models/"
         )
-    return Device(model, clock, Log("pnp"), settings.connection)
+    return Device(interfaces, Log("pnp"), settings.connection)
 
 
 def _build_outbox(connection):

@@ -8,8 +8,7 @@ Temperatures are ints in 0.01 °C up to here, and numbers in °C from here on.
 """
 
 from micropython import const
-from pnp.commands import Unavailable
-from pnp.property import Rejected
+from pnp.component import Rejected, Unavailable
 from pnp.telemetry import Telemetry
 from system.rfc3339 import format_utc, parse_utc
 
@@ -177,9 +176,9 @@ def bind_zones(device, settings, set_points, histories, clock, log):
 def _places(device, first_zone):
     """[(zone name, Component)] of what the model has for zones; the root is the first zone's."""
     return [
-        (name or first_zone, device.component(name))
-        for name, interface in device.model.components
-        if _TARGET in interface.properties
+        (component.name or first_zone, component)
+        for component in device.components
+        if _TARGET in component.interface.properties
     ]
 
 

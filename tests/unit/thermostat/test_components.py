@@ -53,7 +53,7 @@ class Bench:
         self.histories = [
             History(self.clock) if zone.present else None for zone in self.settings.zones
         ]
-        self.device = Device(load(dtmi, open_text), self.clock, self.log, self.settings.connection)
+        self.device = Device(load(dtmi, open_text), self.log, self.settings.connection)
         self.zones = bind_zones(
             self.device, self.settings, self.set_points, self.histories, self.clock, self.log
         )
