@@ -193,7 +193,7 @@ def _build_session(app, device, outbox, folder, settings):
         who = identity.parse(settings.connection_string)
     except identity.IdentityError as error:
         raise ConfigurationError("connection_string", str(error))
-    context = _tls_context(_roots(folder, app.board.data_path, settings.root_certificates))
+    context = _tls_context(folder, app.board.data_path, settings, who.key is None)
     dialer = Dialer(context, app.clock, app.board.resolver, connection.dial_timeout_ms)
     return Session(
         who,
@@ -207,16 +207,27 @@ def _build_session(app, device, outbox, folder, settings):
     )
 
 
-def _tls_context(roots):
+def _tls_context(folder, data_path, settings, has_certificate):
     from system.tls import make_context
 
+    roots = _roots(folder, data_path, settings.root_certificates)
+    own = []
+    if has_certificate:
+        if not settings.certificate:
+            raise ConfigurationError(
+                "certificate",
+                "is missing, and x509=true in connection_string wants it",
+                'put the names of its file and of "private_key", both in DER form',
+            )
+        for key in ("certificate", "private_key"):
+            own.append(_content("%s/%s" % (data_path, getattr(settings, key)), key))
     try:
-        return make_context(roots)
+        return make_context(roots, *own)
     except ValueError:
         raise ConfigurationError(
-            "root_certificates",
-            "one of the files is not a certificate in DER form",
-            "convert it (openssl x509 -outform der) and start again",
+            "root_certificates" + ", certificate, private_key" * has_certificate,
+            "one of the files is not in DER form",
+            "convert it (openssl x509 -outform der; openssl pkey) and start again",
         )
 
 
@@ -227,12 +238,12 @@ def _roots(folder, data_path, names):
     else:
         shipped = folder + "/roots"
         paths = ["%s/%s" % (shipped, name) for name in os.listdir(shipped)]
-    return [_content(path) for path in paths]
+    return [_content(path, "root_certificates") for path in paths]
 
 
-def _content(path):
+def _content(path, key):
     try:
         with open(path, "rb") as stream:
             return stream.read()
     except OSError:
-        raise ConfigurationError("root_certificates", "%s cannot be read" % path)
+        raise ConfigurationError(key, "%s cannot be read" % path)

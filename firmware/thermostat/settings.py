@@ -5,6 +5,8 @@ The file is one JSON object. Every member may be left out except `version`:
     {"version": 1,
      "connection_string": "HostName=...;DeviceId=...;SharedAccessKey=...",
      "root_certificates": ["hub-ca.der"],     DER files beside this one; none: Azure's own roots
+     "certificate": "device.der", "private_key": "device.key.der",    DER files too; then the
+                                              connection string ends in x509=true, without a key
      "wifi": {"ssid": "...", "password": "..."},
      "model": "dtmi:com:example:TemperatureController;1",
      "connectivity": "wifi",                  how the device reports to be connected
@@ -131,6 +133,8 @@ _TOP = const(
         "version",
         "connection_string",
         "root_certificates",
+        "certificate",
+        "private_key",
         "wifi",
         "model",
         "connectivity",
@@ -157,6 +161,8 @@ class Settings:
     def __init__(self):
         self.connection_string = ""
         self.root_certificates = []
+        self.certificate = ""
+        self.private_key = ""
         self.wifi = Wifi()
         self.connectivity = "wifi"
         self.log_level = _LEVELS["info"]
@@ -205,6 +211,9 @@ class Settings:
         self.connection.model_id = _dtmi(found.get("model", self.connection.model_id))
         self.log_level = _level(found.get("log_level", "info"))
         self.root_certificates = _file_names(found.get("root_certificates", []))
+        if "certificate" in found or "private_key" in found:
+            self.certificate = _file_name(found.get("certificate"), "certificate")
+            self.private_key = _file_name(found.get("private_key"), "private_key")
         wifi = expect_dict(found.get("wifi", {}), "wifi")
         refuse_unknown(wifi, ("ssid", "password"), "wifi")
         self.wifi = Wifi(
@@ -231,13 +240,14 @@ def _level(value):
 def _file_names(value):
     if not isinstance(value, list) or len(value) > 4:
         raise ConfigurationError("root_certificates", "must be a list of at most 4 file names")
-    for name in value:
-        checked_text(name, "root_certificates", 64)
-        if not name or "/" in name or name.startswith("."):
-            raise ConfigurationError(
-                "root_certificates", "must be names of files that lie beside the configuration"
-            )
-    return list(value)
+    return [_file_name(name, "root_certificates") for name in value]
+
+
+def _file_name(value, key):
+    checked_text(value, key, 64)
+    if not value or "/" in value or value.startswith("."):
+        raise ConfigurationError(key, "must name files that lie beside the configuration")
+    return value
 
 
 def _check_control(control):

@@ -163,6 +163,10 @@ def test_texts_are_checked():
     refused("log_level: must be one of debug, info, warning, error, off", log_level="loud")
     refused("connectivity", connectivity=None)
     refused("root_certificates", root_certificates="ca.der")
+    refused("certificate", private_key="device.key.der")
+    refused("private_key", certificate="device.der")
+    refused("certificate", certificate="../device.der", private_key="device.key.der")
+    refused("private_key", certificate="device.der", private_key=5)
     for name in ("", "../ca.der", "/ca.der", ".ca", "a/b", 5):
         refused("root_certificates", root_certificates=[name])
     for name in ("zones", "control", "telemetry", "connection", "supervision", "wifi"):
