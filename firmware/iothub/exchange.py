@@ -48,49 +48,53 @@ class Exchange(Client):
     """`open()` to `close()` is one link; the arguments are those of `iothub.session.Session`."""
 
     def __init__(self, identity, clock, random_below, outbox, log, handler, settings):
-        self.is_flowing = False  # the outbox may be emptied
+        self.is_flowing = False  # the outbox may be emptied; the session says when
         self.is_read = False  # the handler has had the whole twin, on this link
         self.pause_ms = 0  # after `exchange()`: when to call it again, if no data comes before
         self.commands = 0
         self.unanswered = 0  # of these, for whose answer there was no room
         self.messages = 0  # cloud-to-device, handled and acknowledged
         self.malformed = 0  # packets dropped for their topic, body or length
-        self._random_below = random_below
-        self._outbox = outbox
-        self._log = log
-        self._handler = handler
+        self.random_below = random_below
+        self.outbox = outbox
+        self.log = log
+        self.handler = handler
         self._heads = heads(identity.device_id)
         self._request_id = ""  # of the twin request that is out, "" = none
         self._last_request = 0
         self._answered = []  # ((request id, name), topic, body), the oldest first
-        user = "%s/%s/?api-version=2021-04-12" % (identity.host, identity.device_id)
-        user = user.encode() + b"&DeviceClientType=" + encode(settings.product)
+        device_id = identity.device_id.encode()
+        user = b"%s/%s/?api-version=2021-04-12&DeviceClientType=%s" % (
+            identity.host.encode(),
+            device_id,
+            encode(settings.product),
+        )
         if settings.model_id:
             user += b"&model-id=" + encode(settings.model_id)
-        Client.__init__(self, identity.device_id, identity.host, user, clock, settings)
+        Client.__init__(self, device_id, identity.host, user, clock, settings)
         self.cb = self._on_publish
 
     # ---- a link's life
 
-    def ask(self):
+    def _ask(self):
         """Subscribe and read the twin, in one flight."""
         self.is_read = self._is_overtaken = False
         self._pause_ms = 0  # before the next twin request ...
-        self._backoff_ms = self._settings.backoff_base_ms  # ... and how it grows
-        self.subscribe([head + "#" for head in self._heads], self._outbox.next_id())
+        self._backoff_ms = self.settings.backoff_base_ms  # ... and how it grows
+        filters = [(head + "#").encode() for head in self._heads]
+        self.subscribe(filters, self.outbox.next_id())
         self._read_twin()
 
     def close(self):
         """The link is gone; what was not acknowledged will be sent again."""
         Client.close(self)
-        self.is_flowing = False
-        self._outbox.link_lost()
+        self.outbox.link_lost()
         # The hub repeats no command on a new link, and may count ids anew
         self._answered.clear()
         if self._request_id:
             self._request_id = ""
             if self.is_read:
-                self._handler.on_report_lost()
+                self.handler.on_report_lost()
 
     def exchange(self):
         """Send what is begun, handle what has arrived. Raises LinkError, ProtocolError.
@@ -107,24 +111,34 @@ class Exchange(Client):
                 return 0
             if kind == _CONNACK:
                 self._check_accepted()
+                self._ask()
             if kind == _CONNACK or kind == _SUBACK:
                 return kind
             if kind == _PUBACK:
-                self._take_puback()
+                if self.outbox.acknowledge(self.packet_id):
+                    self._progress = self.clock.ticks_ms()
+                else:
+                    self.malformed += 1
+                self.send_waiting()
         self.pause_ms = 0
         return 0
 
     def tend(self):
         """Once subscribed: time-outs, keep-alive, twin requests."""
         self.keep_alive()
-        if self._outbox.in_flight and self.age_ms(self._progress) > self._settings.ack_timeout_ms:
+        if self.outbox.in_flight and self.age_ms(self._progress) > self.settings.ack_timeout_ms:
             raise LinkError("no acknowledgement in time")
         age_ms = self.age_ms(self._asked)
         if self._pause_ms and age_ms >= self._pause_ms:
             self._pause_ms = 0
         if self._request_id:
-            if age_ms > self._settings.answer_timeout_ms:
-                self._give_up_request()
+            if age_ms > self.settings.answer_timeout_ms:
+                if not self.is_read:
+                    raise LinkError("no answer to the twin's read")
+                self.log.warning("no answer to a reported patch")
+                self._request_id = ""
+                self._pause()
+                self.handler.on_report_lost()
         elif not self._pause_ms and not self.left:
             if not self.is_read:
                 self._read_twin()
@@ -133,14 +147,14 @@ class Exchange(Client):
 
     def is_quiet(self):
         """Nothing is out that an answer is expected to."""
-        return not (self._outbox.in_flight or self._request_id or self.left)
+        return not (self.outbox.in_flight or self._request_id or self.left)
 
     def _check_accepted(self):
         if self.return_code == _UNAVAILABLE_CODE:
             raise LinkError("the hub is unavailable")
         if self.return_code:
             raise RefusedError(
-                "the hub refused us (CONNACK %d): check HostName, DeviceId, SharedAccessKey, "
+                "refused (CONNACK %d): check HostName, DeviceId, SharedAccessKey, "
                 "that the device is enabled, and the clock" % self.return_code
             )
 
@@ -149,16 +163,9 @@ class Exchange(Client):
     def send_waiting(self):
         """Send from the outbox what its window and the link allow. Raises LinkError."""
         if self.is_flowing:
-            if not self._outbox.in_flight:
-                self._progress = self._clock.ticks_ms()
-            self._outbox.send(self)
-
-    def _take_puback(self):
-        if self._outbox.acknowledge(self.packet_id):
-            self._progress = self._clock.ticks_ms()
-        else:
-            self.malformed += 1
-        self.send_waiting()
+            if not self.outbox.in_flight:
+                self._progress = self.clock.ticks_ms()
+            self.outbox.send(self)
 
     # ---- arrivals
 
@@ -168,7 +175,7 @@ class Exchange(Client):
             kind, what, request_id = parse(topic, self._heads)
             if body is None:
                 self.malformed += 1
-                self._log.error("too long for the receive buffer: %s", topic[:60].decode())
+                self.log.error("longer than receive_bytes: %s", topic[:60].decode())
             if kind == _METHOD:
                 self._on_command(what, request_id, body)
             elif kind == _TWIN_ANSWER:
@@ -178,14 +185,14 @@ class Exchange(Client):
             elif kind == _DESIRED:
                 self._on_desired(body)
             else:
-                self._handler.on_message(body, what)
+                self.handler.on_message(body, what)
                 self.messages += 1
         except ProtocolError as error:
             self.malformed += 1
-            self._log.warning("a packet from the hub was dropped: %s", error)
+            self.log.warning("dropped a packet: %s", error)
             return False
         except (Declined, MemoryError) as error:
-            self._log.warning("a message stays with the hub: %r", error)
+            self.log.warning("a message stays with the hub: %r", error)
             return False
 
     def _on_command(self, name, request_id, body):
@@ -199,15 +206,15 @@ class Exchange(Client):
             self.commands += 1
             status, result = self._perform(name, body)
             answer = b"" if result is None else json.dumps(result).encode()
-            if not self._outbox.fits(len(answer) + _FRAME_BYTES + len(request_id)):
-                self._log.error("a command answer of %d bytes is too long", len(answer))
+            if not self.outbox.fits(len(answer) + _FRAME_BYTES + len(request_id)):
+                self.log.error("an answer of %d bytes exceeds packet_bytes", len(answer))
                 status, answer = _FAILED, b""
             topic = b"$iothub/methods/res/%d/?$rid=%s" % (status, request_id.encode())
             self._answered.append((call, topic, answer))
             del self._answered[:-_REMEMBERED]
-        if not self._outbox.answers.put(topic, b"", answer, len(answer)):
+        if not self.outbox.answers.put(topic, b"", answer, len(answer)):
             self.unanswered += 1
-            self._log.warning("too many command answers wait: one is not given")
+            self.log.warning("too many answers wait: one is dropped")
 
     def _perform(self, name, body):
         """(status, result)"""
@@ -219,10 +226,10 @@ class Exchange(Client):
             self.malformed += 1
             return _BAD_REQUEST, None
         try:
-            return self._handler.on_command(name, payload)
+            return self.handler.on_command(name, payload)
         except MemoryError:
             # An answer costs less than what failed: the caller need not wait in vain
-            self._log.error("no memory for command %s", name)
+            self.log.error("no memory for command %s", name)
             return _FAILED, None
 
     # ---- twin
@@ -232,7 +239,7 @@ class Exchange(Client):
         if not _is_versioned(patch):
             raise ProtocolError("a desired patch without a $version")
         if self.is_read:
-            self._handler.on_desired(patch)
+            self.handler.on_desired(patch)
         else:
             # It overtakes the twin, which then may be older: that has to be read again
             self._is_overtaken = True
@@ -245,16 +252,16 @@ class Exchange(Client):
             self._on_read(status, body)
             return
         if status == _NO_CONTENT:
-            self._backoff_ms = self._settings.backoff_base_ms
+            self._backoff_ms = self.settings.backoff_base_ms
         else:
-            self._log.warning("the hub answers a reported patch with %d", status)
+            self.log.warning("a reported patch is answered %d", status)
             self._pause()
-        self._handler.on_reported(status)
+        self.handler.on_reported(status)
 
     def _on_read(self, status, body):
         self._pause()
         if status != _OK:
-            self._log.warning("the hub answers the twin's read with %d", status)
+            self.log.warning("the twin's read is answered %d", status)
             return
         twin = None
         if body is not None:
@@ -270,18 +277,18 @@ class Exchange(Client):
         self.is_read = True
         # A twin too long will never fit: the rest of the device can still work
         if twin is not None:
-            self._handler.on_twin(twin)
+            self.handler.on_twin(twin)
 
     def _report(self):
         """Send the handler's next reported patch, if it has one."""
-        patch = self._handler.next_report()
+        patch = self.handler.next_report()
         if patch is not None:
             body = json.dumps(patch).encode()
             if self.has_room(len(body) + _FRAME_BYTES):
                 self._request(b"$iothub/twin/PATCH/properties/reported/?$rid=", body)
             else:
-                self._log.error("a reported patch of %d bytes is too long", len(body))
-                self._handler.on_reported(_TOO_LARGE)
+                self.log.error("a report of %d bytes exceeds send_bytes", len(body))
+                self.handler.on_reported(_TOO_LARGE)
 
     def _read_twin(self):
         self._request(b"$iothub/twin/GET/?$rid=", b"")
@@ -289,22 +296,14 @@ class Exchange(Client):
     def _request(self, topic, body):
         self._last_request += 1
         self._request_id = "%d" % self._last_request
-        self._asked = self._clock.ticks_ms()
+        self._asked = self.clock.ticks_ms()
         self.publish(topic + self._request_id.encode(), body)
         self.flush()
 
-    def _give_up_request(self):
-        if not self.is_read:
-            raise LinkError("no answer to the twin's read")
-        self._log.warning("no answer to a reported patch; it is sent again")
-        self._request_id = ""
-        self._pause()
-        self._handler.on_report_lost()
-
     def _pause(self):
-        self._asked = self._clock.ticks_ms()
-        self._pause_ms = 1 + self._random_below(self._backoff_ms)
-        self._backoff_ms = min(self._settings.backoff_cap_ms, self._backoff_ms * 2)
+        self._asked = self.clock.ticks_ms()
+        self._pause_ms = 1 + self.random_below(self._backoff_ms)
+        self._backoff_ms = min(self.settings.backoff_cap_ms, self._backoff_ms * 2)
 
 
 def _parse_json(body):

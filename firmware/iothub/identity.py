@@ -5,6 +5,7 @@ Source: Microsoft, "Control access to IoT Hub using shared access signatures".
 
 from binascii import a2b_base64, b2a_base64
 
+from iothub.topics import UNRESERVED
 from micropython import const
 
 # Limits of the service. Source: Microsoft, "Identity registry", "Quotas and throttling".
@@ -13,10 +14,9 @@ _LONGEST_HOST = const(253)
 _SHORTEST_KEY_BYTES = const(16)
 _LONGEST_KEY_BYTES = const(64)
 
-_ALPHANUMERIC = const(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
-_HOST_EXTRA = const(b"-.")
-# Without + and #: in a topic filter they are wildcards, and the hub refuses such an id there
-_DEVICE_ID_EXTRA = const(b"-.:%_*?!(),=@$'")
+# Besides the unreserved. Without + and #: in a topic filter they are wildcards, and the hub
+# refuses such an id there
+_DEVICE_ID_EXTRA = const(b":%*?!(),=@$'")
 
 
 class IdentityError(ValueError):
@@ -44,16 +44,16 @@ def parse(connection_string):
     """
     fields = _fields(connection_string)
     if "SharedAccessKeyName" in fields:
-        raise IdentityError("this is a service's connection string: a device's has DeviceId")
-    host = _checked(fields, "HostName", _HOST_EXTRA, _LONGEST_HOST)
+        raise IdentityError("this is a service's: a device's has DeviceId")
+    host = _checked(fields, "HostName", b"", _LONGEST_HOST)
     device_id = _checked(fields, "DeviceId", _DEVICE_ID_EXTRA, _LONGEST_DEVICE_ID)
     dial_host = host
     if "GatewayHostName" in fields:
-        dial_host = _checked(fields, "GatewayHostName", _HOST_EXTRA, _LONGEST_HOST)
+        dial_host = _checked(fields, "GatewayHostName", b"", _LONGEST_HOST)
     if fields.get("x509") != "true":
         return Identity(host, device_id, _key(_required(fields, "SharedAccessKey")), dial_host)
     if "SharedAccessKey" in fields:
-        raise IdentityError("x509 and SharedAccessKey exclude each other: leave one out")
+        raise IdentityError("x509 and SharedAccessKey exclude each other")
     return Identity(host, device_id, None, dial_host)
 
 
@@ -63,7 +63,7 @@ def _fields(text):
         name, equals, value = part.partition("=")
         if part and not equals:
             # Not quoted: what has lost its name may be the key
-            raise IdentityError("the connection string has a part that is not name=value")
+            raise IdentityError("a part of it is not name=value")
         if part and name in fields:
             raise IdentityError("%s is given twice" % name)
         fields[name] = value
@@ -73,7 +73,7 @@ def _fields(text):
 def _required(fields, name):
     value = fields.get(name)
     if not value:
-        raise IdentityError("the connection string has no %s" % name)
+        raise IdentityError("it has no %s" % name)
     return value
 
 
@@ -83,7 +83,7 @@ def _checked(fields, name, extra, longest):
         raise IdentityError("%s is longer than %d characters" % (name, longest))
     # Bytes: MicroPython keeps each character of a text that it ever met, the key's too
     for byte in value.encode():
-        if byte not in _ALPHANUMERIC and byte not in extra:
+        if byte not in UNRESERVED and byte not in extra:
             raise IdentityError("%s has a character that is not allowed" % name)
     return value
 
@@ -95,7 +95,7 @@ def _key(text):
     except ValueError:
         key = b""
     if b2a_base64(key).strip() != text.encode():
-        raise IdentityError("SharedAccessKey is not base64: copy it again, whole")
+        raise IdentityError("SharedAccessKey is not base64: copy it again")
     if not _SHORTEST_KEY_BYTES <= len(key) <= _LONGEST_KEY_BYTES:
         raise IdentityError("SharedAccessKey has %d bytes, a hub's has 16 to 64" % len(key))
     return key

@@ -2,9 +2,9 @@
 
 What remains of `umqtt.simple.MQTTClient` (1.3.4, and 1.6 to 1.8 alike), because over a `sock`
 that only collects bytes it is sound; here that `sock` is the client itself:
-    __init__, set_callback, set_last_will   they only keep what they are given
-    publish at QoS 0, ping                  they only write; `flush` sends it
-    _send_str                               length and bytes; always given bytes here
+    __init__, set_callback       they only keep what they are given
+    publish at QoS 0, ping       they only write; `flush` sends it
+    _send_str                    length and bytes; always given bytes here
 What is replaced, and why:
     connect       opens a socket of its own, blocks, and answers a refusal with IndexError
     disconnect    closes the socket, which here belongs to the session
@@ -12,6 +12,7 @@ What is replaced, and why:
                   wait inside for their answer; packet ids run past 65535; five writes a packet
     wait_msg, check_msg
                   block within a packet, deliver cut packets, allocate what the peer asks for
+    set_last_will nobody wants one
 Here a packet leaves in one write, bounded in time, and arrives in any pieces, bounded in length
 and time, in one buffer that never grows. What is legal but longer is drained, its beginning kept.
 Every failure is LinkError (close, dial again) or ProtocolError (not one of ours: close).
@@ -62,8 +63,8 @@ class Client(MQTTClient):
         )
         self.sock = self
         self.has_more = False  # check_msg() stopped for the sake of others, not for lack of data
-        self._clock = clock
-        self._settings = settings
+        self.clock = clock
+        self.settings = settings
         self._buffer = bytearray(settings.send_bytes)
         self._body = bytearray(settings.receive_bytes)
         self._piece = bytearray(_DRAIN_BYTES)
@@ -79,50 +80,43 @@ class Client(MQTTClient):
         self._kind = 0  # first byte of the packet that is arriving, 0 = none of it is here
         self._pinged = None  # when, while the answer is out
         self._subscribe_id = -1  # while the answer is out
-        self._last_sent = self._last_received = self._clock.ticks_ms()
+        self._last_sent = self._last_received = self.clock.ticks_ms()
 
     def close(self):
         """Forget the link and whatever was half done on it."""
         self.open(None)
 
     def age_ms(self, since):
-        return self._clock.ticks_diff(self._clock.ticks_ms(), since)
+        return self.clock.ticks_diff(self.clock.ticks_ms(), since)
 
     # ---- out
 
-    def connect(self, clean_session=False):
-        """Send CONNECT with `user`, `pswd` (None with a client certificate) and the will."""
-        flags = 0x02 if clean_session else 0
-        fields = [self.client_id]
-        if self.lw_topic:
-            fields += [self.lw_topic, self.lw_msg]
-            flags |= 0x04 | self.lw_qos << 3 | (0x20 if self.lw_retain else 0)
-        if self.user is not None:
-            fields.append(self.user)
-            flags |= 0x80
+    def connect(self):
+        """Send CONNECT with `user`, and `pswd` unless it is None: with a client certificate.
+
+        Clean session 0: what the hub kept for us while away arrives.
+        """
+        fields, flags = [self.client_id, self.user], 0x80
         if self.pswd is not None:
             fields.append(self.pswd)
-            flags |= 0x40
+            flags = 0xC0
         head = b"\0\4MQTT\4" + bytes((flags, self.keepalive >> 8, self.keepalive & 255))
         self._collect(0x10, head, fields, b"")
         self.flush()
 
     def subscribe(self, filters, packet_id):
-        """Ask for all `filters` at QoS 1 in one packet, with the next flush; SUBACK answers."""
+        """Ask for all `filters` (bytes) at QoS 1 in one packet, which the next flush sends."""
         self._subscribe_id = packet_id
         self._filters = len(filters)
         self._collect(0x82, bytes((packet_id >> 8, packet_id & 255)), filters, b"\1")
 
     def _collect(self, kind, head, fields, end):
         """A packet of `head` and `fields`, each with its length before it and `end` behind."""
-        # umqtt counts characters and sends bytes: give it bytes
-        fields = [each.encode() if isinstance(each, str) else each for each in fields]
-        rest = len(head) + sum([2 + len(each) + len(end) for each in fields])
+        for each in fields:
+            head += bytes((len(each) >> 8, len(each) & 255)) + each + end
+        rest = len(head)
         self.write(bytes((kind, rest) if rest < 128 else (kind, rest & 127 | 128, rest >> 7)))
         self.write(head)
-        for each in fields:
-            self._send_str(each)
-            self.write(end)
 
     def write(self, data, size=-1):
         """For the encoders: collect `data`."""
@@ -141,7 +135,7 @@ class Client(MQTTClient):
         self._packet = packet
         self._at = at
         self.left = size
-        self._began = self._clock.ticks_ms()
+        self._began = self.clock.ticks_ms()
         self.flush()
 
     def flush(self):
@@ -156,12 +150,12 @@ class Client(MQTTClient):
             except OSError as error:
                 raise LinkError(str(error))
             if not taken:
-                if self.age_ms(self._began) > self._settings.packet_timeout_ms:
+                if self.age_ms(self._began) > self.settings.packet_timeout_ms:
                     raise LinkError("the peer takes nothing")
                 return
             self._at += taken
             self.left -= taken
-            self._last_sent = self._clock.ticks_ms()
+            self._last_sent = self.clock.ticks_ms()
 
     def disconnect(self):
         """Say DISCONNECT if it can be said at once."""
@@ -174,9 +168,9 @@ class Client(MQTTClient):
 
     def keep_alive(self):
         """Ping when it was quiet, either way. Raises LinkError when the peer is silent."""
-        quiet_ms = self._settings.keep_alive_s * _PING_PER_MILLE
+        quiet_ms = self.settings.keep_alive_s * _PING_PER_MILLE
         if self._pinged is not None:
-            if self.age_ms(self._pinged) > self._settings.answer_timeout_ms:
+            if self.age_ms(self._pinged) > self.settings.answer_timeout_ms:
                 raise LinkError("no answer to PINGREQ")
         elif not self.left and (
             self.age_ms(self._last_sent) >= quiet_ms
@@ -184,11 +178,11 @@ class Client(MQTTClient):
         ):
             self.ping()
             self.flush()
-            self._pinged = self._clock.ticks_ms()
+            self._pinged = self.clock.ticks_ms()
 
     # ---- in
 
-    wait_msg = unsubscribe = None  # one would block, the other is not needed
+    wait_msg = unsubscribe = set_last_will = None
 
     def check_msg(self):
         """Receive what is there; the kind of the packet that became whole, or None.
@@ -203,9 +197,9 @@ class Client(MQTTClient):
         kind, body = self._kind, self._body
         self._kind = 0
         self._pinged = None
-        self._last_received = self._clock.ticks_ms()
+        self._last_received = self.clock.ticks_ms()
         if (kind == _CONNACK) != (self.return_code < 0):
-            raise ProtocolError("CONNACK is not the first packet, or not the only one")
+            raise ProtocolError("CONNACK is not first, or comes again")
         if kind == _CONNACK:
             self.return_code = body[1]
         elif kind & 0xF0 == _PUBLISH:
@@ -222,14 +216,14 @@ class Client(MQTTClient):
         self._subscribe_id = -1
         for i in range(2, self._length):
             if body[i] > 1:
-                raise ProtocolError("a subscription was refused: SUBACK 0x%02x" % body[i])
+                raise ProtocolError("SUBACK 0x%02x: a subscription was refused" % body[i])
 
     def _take_publish(self, needs_ack, body):
         """Source: MQTT 3.1.1 §3.3. The acknowledgement follows the callback's return."""
         end = 2 + (body[0] << 8 | body[1])
         start = end + needs_ack
         if start > min(self._length, len(body)):
-            raise ProtocolError("a topic longer than its packet, or than our buffer")
+            raise ProtocolError("a topic longer than its packet or our buffer")
         message = None
         if self._length <= len(body):
             message = bytes(memoryview(body)[start : self._length])
@@ -260,8 +254,8 @@ class Client(MQTTClient):
                     taken = self._read(self._piece, 0, min(self._length - at, _DRAIN_BYTES))
                 self._received += taken
             if not taken:
-                if self._kind and self.age_ms(self._started) > self._settings.packet_timeout_ms:
-                    raise LinkError("a packet did not arrive whole in time")
+                if self._kind and self.age_ms(self._started) > self.settings.packet_timeout_ms:
+                    raise LinkError("a packet did not come whole in time")
                 return False
         self.has_more = True
         return False
@@ -277,7 +271,7 @@ class Client(MQTTClient):
         if not self._kind:
             self._kind = byte
             self._length = self._shift = self._received = 0
-            self._started = self._clock.ticks_ms()
+            self._started = self.clock.ticks_ms()
         else:
             self._length |= (byte & 127) << self._shift
             self._shift += 7

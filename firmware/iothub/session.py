@@ -3,10 +3,10 @@
     state        event       action    next
     offline      DUE                   connecting     the wait is over and the date is known
     connecting   OPEN        greet     connecting     CONNECT is on its way
-    connecting   ACCEPTED    ask       subscribing    four filters and the twin in one flight
+    connecting   ACCEPTED              subscribing    four filters and the twin in one flight
     subscribing  SUBSCRIBED            reconciling
     reconciling  TWIN_READ   arrive    online         then what was not acknowledged, again
-    online       TOKEN_DUE   hold      renewing       nothing new leaves
+    online       TOKEN_DUE             renewing       nothing new leaves
     renewing     QUIET       renew     offline        due at once, with a new token
     stopping     QUIET       leave     stopped
     stopping     FAILED      leave     stopped
@@ -93,14 +93,14 @@ class Session:
         self.failures = 0  # links lost or not come by
         self.exchange = Exchange(identity, clock, random_below, outbox, log, handler, settings)
         self._link = None  # from dial to loss; it is the exchange's once it is open
-        self._identity = identity
-        self._dialer = dialer
-        self._clock = clock
-        self._random_below = random_below
+        self.identity = identity
+        self.dialer = dialer
+        self.clock = clock
+        self.random_below = random_below
         self.outbox = outbox
-        self._log = log
-        self._handler = handler
-        self._settings = settings
+        self.log = log
+        self.handler = handler
+        self.settings = settings
         self._backoff_ms = settings.backoff_base_ms
         self._told_no_date = False
         self._wait_ms = 0  # in offline, before the next dial
@@ -115,14 +115,14 @@ class Session:
 
     def stop(self):
         """Send what waits (bounded), say DISCONNECT, and stay stopped; `step()` does it."""
-        if self.state not in ("stopping", "stopped"):
+        if not self.state.startswith("stop"):
             self._fire(_STOP)
 
     def telemetry_topic(self, component=""):
         """The topic of `component`'s telemetry ("" = root); build it once and keep it."""
         # Without both content properties the hub would hand the body on as base64
         topic = "devices/%s/messages/events/%%24.ct=application%%2Fjson&%%24.ce=utf-8"
-        topic = (topic % self._identity.device_id).encode()
+        topic = (topic % self.identity.device_id).encode()
         return topic + b"&%24.sub=" + encode(component) if component else topic
 
     def send(self, topic, payload, size):
@@ -131,10 +131,10 @@ class Session:
         QoS 1. It leaves at once if the window allows, else later, with the time it was made.
         """
         made = b""
-        if not self.exchange.is_flowing and self._clock.unix_time():
-            made = b"&iothub-creation-time-utc=" + encode(self._clock.utc_text())
+        if not self.exchange.is_flowing and self.clock.unix_time():
+            made = b"&iothub-creation-time-utc=" + encode(self.clock.utc_text())
         if not self.outbox.put_telemetry(topic, made, payload, size):
-            self._log.warning("telemetry of %d bytes is too long to be sent", size)
+            self.log.warning("telemetry of %d bytes exceeds packet_bytes", size)
             return False
         try:
             self.exchange.send_waiting()
@@ -161,12 +161,12 @@ class Session:
     # ---- work of the states; each returns when to be called again
 
     def offline(self):
-        if not self._clock.unix_time():
+        if not self.clock.unix_time():
             if not self._told_no_date:
                 self._told_no_date = True
-                self._log.warning("the date is not known: waiting for it before connecting")
+                self.log.warning("the date is not known: waiting for it")
             # Ticks cannot span the days that this may take
-            self._since = self._clock.ticks_ms()
+            self._since = self.clock.ticks_ms()
             self._wait_ms = 0
             return _LONG_PAUSE_MS
         left_ms = self._wait_ms - self.exchange.age_ms(self._since)
@@ -174,7 +174,7 @@ class Session:
 
     def connecting(self):
         """First the link, then the hub's CONNACK."""
-        settings = self._settings
+        settings = self.settings
         if self.exchange.link is not None:
             # TLS shakes hands while CONNECT is on its way
             self._expect_within(settings.packet_timeout_ms + settings.answer_timeout_ms)
@@ -182,7 +182,7 @@ class Session:
         try:
             if self._link is None:
                 self._told_no_date = False
-                self._link = self._dialer.dial(self._identity.dial_host, settings.port)
+                self._link = self.dialer.dial(self.identity.dial_host, settings.port)
             is_ready = self._link.ready()
         except OSError as error:
             raise LinkError(str(error))
@@ -192,7 +192,7 @@ class Session:
         return _SHORT_PAUSE_MS
 
     def subscribing(self):
-        self._expect_within(self._settings.answer_timeout_ms)
+        self._expect_within(self.settings.answer_timeout_ms)
         return self.exchange.pause_ms
 
     def reconciling(self):
@@ -203,7 +203,7 @@ class Session:
         self.exchange.send_waiting()
         self.exchange.tend()
         if self.exchange.age_ms(self._since) > _SETTLED_AFTER_MS:
-            self._backoff_ms = self._settings.backoff_base_ms
+            self._backoff_ms = self.settings.backoff_base_ms
         if self._is_token_due():
             return self._fire(_TOKEN_DUE)
         return _SHORT_PAUSE_MS if self.exchange.left else self.exchange.pause_ms
@@ -212,7 +212,7 @@ class Session:
         """What is out comes home, for a bounded time."""
         self.exchange.send_waiting()
         age_ms = self.exchange.age_ms(self._since)
-        if self.exchange.is_quiet() or age_ms > self._settings.drain_timeout_ms:
+        if self.exchange.is_quiet() or age_ms > self.settings.drain_timeout_ms:
             return self._fire(_QUIET)
         return _SHORT_PAUSE_MS
 
@@ -224,41 +224,33 @@ class Session:
     # ---- actions of the table
 
     def _greet(self):
-        """Clean session 0: what the hub kept for us while away arrives."""
-        exchange, unix_s = self.exchange, self._clock.unix_time()
+        exchange, unix_s = self.exchange, self.clock.unix_time()
         exchange.open(self._link)
-        if self._identity.key is not None:
+        if self.identity.key is not None:
             self._made_s = unix_s
-            self._looked = self._clock.ticks_ms()
-            exchange.pswd = build_token(self._identity, unix_s + self._settings.token_life_s)
+            self._looked = self.clock.ticks_ms()
+            exchange.pswd = build_token(self.identity, unix_s + self.settings.token_life_s)
         exchange.connect()
         exchange.pswd = None
 
-    def _ask(self):
-        self.exchange.ask()
-
     def _arrive(self):
         self.connects += 1
-        self.exchange.is_flowing = True
-        self._log.info("online as %s", self._identity.device_id)
-        self._handler.on_online()
-
-    def _hold(self):
-        self.exchange.is_flowing = False
+        self.log.info("online as %s", self.identity.device_id)
+        self.handler.on_online()
 
     def _renew(self):
-        self._log.info("renewing the token")
+        self.log.info("renewing the token")
         self._hang_up()
 
     def _lose(self):
         self.failures += 1
         self._drop_link()
-        self._wait_ms = self._random_below(self._backoff_ms)
-        self._backoff_ms = min(self._settings.backoff_cap_ms, self._backoff_ms * 2)
+        self._wait_ms = self.random_below(self._backoff_ms)
+        self._backoff_ms = min(self.settings.backoff_cap_ms, self._backoff_ms * 2)
 
     def _leave(self):
         self._hang_up()
-        self._log.info("stopped")
+        self.log.info("stopped")
 
     # ---- the machine
 
@@ -267,7 +259,8 @@ class Session:
         for state, expected, action, following in _TABLE:
             if expected == event and state in (self.state, None):
                 self.state = following
-                self._since = self._clock.ticks_ms()
+                self.exchange.is_flowing = following == "online" or following == "stopping"
+                self._since = self.clock.ticks_ms()
                 if action is not None:
                     action(self)
                 break
@@ -276,16 +269,16 @@ class Session:
     def _fail(self, error):
         where = self.state
         if where == "connecting":
-            where += " to " + self._identity.dial_host
+            where += " to " + self.identity.dial_host
         self._fire(_FAILED)
         if self.state == "stopped":
             return
-        tell = self._log.warning
+        tell = self.log.warning
         # A certificate that is refused stays so until somebody acts
         if isinstance(error, RefusedError) or str(error).startswith("TLS: "):
-            tell = self._log.error
-            cap_ms = self._settings.backoff_cap_ms
-            self._wait_ms = cap_ms - self._random_below(cap_ms // 2)
+            tell = self.log.error
+            cap_ms = self.settings.backoff_cap_ms
+            self._wait_ms = cap_ms - self.random_below(cap_ms // 2)
         tell("%s: %s; next try in %d s", where, error, (self._wait_ms + 999) // 1000)
 
     def _hang_up(self):
@@ -305,28 +298,29 @@ class Session:
 
     def _is_token_due(self):
         """It nears its end, or the clock was set back since it was made."""
-        if self._identity.key is None or self.exchange.age_ms(self._looked) < _LOOK_EVERY_MS:
+        if self.identity.key is None or self.exchange.age_ms(self._looked) < _LOOK_EVERY_MS:
             return False
-        self._looked = self._clock.ticks_ms()
-        unix_s = self._clock.unix_time()
+        self._looked = self.clock.ticks_ms()
+        unix_s = self.clock.unix_time()
         age_s = unix_s - self._made_s
-        life_s = self._settings.token_life_s * self._settings.token_renew_percent // 100
+        life_s = self.settings.token_life_s * self.settings.token_renew_percent // 100
         return unix_s and not -_LARGEST_STEP_S <= age_s < life_s
 
 
-# state (None: any other), event, action, next state; what is not here cannot happen
+# state (None: any other), event, action, next state; what is not here cannot happen. Lists, since
+# a tuple of constants would keep the names of its states once more.
 _TABLE = (
-    ("offline", _DUE, None, "connecting"),
-    ("connecting", _OPEN, Session._greet, "connecting"),
-    ("connecting", _ACCEPTED, Session._ask, "subscribing"),
-    ("subscribing", _SUBSCRIBED, None, "reconciling"),
-    ("reconciling", _TWIN_READ, Session._arrive, "online"),
-    ("online", _TOKEN_DUE, Session._hold, "renewing"),
-    ("renewing", _QUIET, Session._renew, "offline"),
-    ("stopping", _QUIET, Session._leave, "stopped"),
-    ("stopping", _FAILED, Session._leave, "stopped"),
-    (None, _FAILED, Session._lose, "offline"),
-    ("online", _STOP, None, "stopping"),
-    (None, _STOP, Session._leave, "stopped"),
-    ("stopped", _START, None, "offline"),
+    ["offline", _DUE, None, "connecting"],
+    ["connecting", _OPEN, Session._greet, "connecting"],
+    ["connecting", _ACCEPTED, None, "subscribing"],
+    ["subscribing", _SUBSCRIBED, None, "reconciling"],
+    ["reconciling", _TWIN_READ, Session._arrive, "online"],
+    ["online", _TOKEN_DUE, None, "renewing"],
+    ["renewing", _QUIET, Session._renew, "offline"],
+    ["stopping", _QUIET, Session._leave, "stopped"],
+    ["stopping", _FAILED, Session._leave, "stopped"],
+    [None, _FAILED, Session._lose, "offline"],
+    ["online", _STOP, None, "stopping"],
+    [None, _STOP, Session._leave, "stopped"],
+    ["stopped", _START, None, "offline"],
 )

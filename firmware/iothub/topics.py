@@ -14,10 +14,9 @@ _TWIN_ANSWER = const(0)
 _DESIRED = const(1)
 _MESSAGE = const(3)
 
-_UNRESERVED = const(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 # A request id is echoed into a topic of ours: it must be unable to change that topic
 _LONGEST_REQUEST_ID = const(64)
-_REQUEST_ID_CHARACTERS = const(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-")
 # The hub bounds a message, not the number of its properties; each costs heap here
 _MOST_PROPERTIES = const(64)
 
@@ -59,7 +58,7 @@ def _parse_rest(kind, text):
     # Bytes: MicroPython keeps each character of a text that it ever met
     digits = (request_id or "?").encode()
     for byte in digits:
-        if byte not in _REQUEST_ID_CHARACTERS or len(digits) > _LONGEST_REQUEST_ID:
+        if byte not in UNRESERVED or len(digits) > _LONGEST_REQUEST_ID:
             raise ProtocolError("unusable $rid")
     what = decode(what[:-1])
     return kind, int(what) if kind == _TWIN_ANSWER else what, request_id
@@ -98,7 +97,7 @@ def encode(text):
     """`text` (str) encoded, as bytes."""
     encoded = bytearray()
     for byte in text.encode():
-        if byte in _UNRESERVED:
+        if byte in UNRESERVED:
             encoded.append(byte)
         else:
             encoded.extend(b"%%%02X" % byte)

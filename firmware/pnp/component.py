@@ -128,7 +128,7 @@ class Component:
         reason = fault(schema, value)
         if reason:
             raise ValueError("%s: %s" % (name, reason))
-        entry = self.find(name)
+        entry = named(self.properties, name)
         if entry is None:
             entry = Property(name, schema, None)
             self.properties.append(entry)
@@ -136,12 +136,13 @@ class Component:
             entry.value = value
             entry.is_dirty = True
 
-    def find(self, name):
-        """The property of that name which is bound or was reported, or None."""
-        for entry in self.properties:
-            if entry.name == name:
-                return entry
-        return None
+
+def named(things, name):
+    """Which of `things`, components or properties, has that name; None if none."""
+    for thing in things:
+        if thing.name == name:
+            return thing
+    return None
 
 
 def is_same(a, b):

@@ -39,12 +39,12 @@ class Device(Twin):
 
     def on_online(self):
         """The session is through with what a connect needs."""
-        self._log.info("announced as %s", self.components[0].interface.dtmi)
+        self.log.info("announced as %s", self.components[0].interface.dtmi)
 
     def on_message(self, payload, properties):
         """A message from the cloud; it counts as handled when this returns."""
-        longest = self._settings.logged_bytes
-        self._log.info(
+        longest = self.settings.logged_bytes
+        self.log.info(
             "message of %d bytes: %s with %s",
             len(payload),
             _shown(bytes(payload[:longest]), longest),
@@ -64,7 +64,7 @@ class Device(Twin):
             owner, command = "", name
         component = self.component(owner) if owner or not star else None
         if component is None or command not in component.commands:
-            self._log.warning("unknown command %r", name[:_LONGEST_NAME])
+            self.log.warning("unknown command %r", name[:_LONGEST_NAME])
             return _UNKNOWN, {"error": "unknown command"}
         status, reason = _FAILED, "the command failed"
         try:
@@ -74,7 +74,7 @@ class Device(Twin):
         except Unavailable as error:
             reason = str(error)
         except Exception as error:  # noqa: BLE001 - whatever the application raises is answered
-            self._log.error("command %s failed: %r", name, error)
+            self.log.error("command %s failed: %r", name, error)
         return status, {"error": reason}
 
 

@@ -30,33 +30,33 @@ class Telemetry:
 
     def __init__(self, session, component, names, decimals):
         self.values = [None] * len(names)
-        self._session = session
-        self._topic = session.telemetry_topic(component.name)
-        self._decimals = decimals
-        self._keys = []
+        self.session = session
+        self.topic = session.telemetry_topic(component.name)
+        self.decimals = decimals
+        self.keys = []
         room = 2
         for name in names:
             assert name in component.interface.telemetry, "no telemetry %s in the model" % name
-            self._keys.append(('"%s":' % name).encode())
+            self.keys.append(('"%s":' % name).encode())
             room += len(name) + 4 + _LONGEST_NUMBER
-        self._buffer = bytearray(room)
+        self.buffer = bytearray(room)
 
     def send(self):
         """Give the values to the session; False if there are none, or it does not take them."""
-        buffer = self._buffer
+        buffer = self.buffer
         at = 0
         for i in range(len(self.values)):
             value = self.values[i]
             if value is not None:
                 buffer[at] = _COMMA if at else _OPEN
-                for byte in self._keys[i]:
+                for byte in self.keys[i]:
                     at += 1
                     buffer[at] = byte
-                at = write_number(value, self._decimals[i], buffer, at + 1)
+                at = write_number(value, self.decimals[i], buffer, at + 1)
         if at == 0:
             return False
         buffer[at] = _CLOSE
-        return self._session.send(self._topic, buffer, at + 1)
+        return self.session.send(self.topic, buffer, at + 1)
 
 
 def write_number(value, decimals, buffer, at):

@@ -23,7 +23,7 @@ import json
 
 from micropython import const
 
-from pnp.component import Component, Rejected
+from pnp.component import Component, Rejected, named
 from pnp.schema import fault
 
 _ACCEPTED = const(200)
@@ -64,17 +64,14 @@ class Twin:
         self.desired_version = 0  # the one that was applied last
         self.accepted_count = 0  # desired values answered 200
         self.rejected_count = 0  # and 400
-        self._log = log
-        self._settings = settings
+        self.log = log
+        self.settings = settings
         self._strangers = []
         self._is_waiting = False  # for the answer to the patch that is out
 
     def component(self, name=""):
         """The Component of that name, the root for ""; None if the model has none."""
-        for component in self.components:
-            if component.name == name:
-                return component
-        return None
+        return named(self.components, name)
 
     # ---- desired
 
@@ -87,7 +84,7 @@ class Twin:
             self.desired_version = version
             self._settle(self.components[0], desired, version)
         else:
-            self._log.error("twin without a desired section and $version: nothing applied")
+            self.log.error("a twin without a desired $version: nothing applied")
         for component in self.components:
             name = component.name
             if version:
@@ -107,14 +104,14 @@ class Twin:
         elif version and version == self.desired_version:
             self._repeat(patch, version)
         else:
-            self._log.debug("desired %d is old: %d was applied", version, self.desired_version)
+            self.log.debug("desired %d is old: %d is applied", version, self.desired_version)
 
     def _settle(self, component, section, version):
         """Apply what `section` has for `component`, and at the root for all the others."""
         for name in section:
             value = section[name]
             below = self.component(name) if name and not component.name else None
-            entry = component.find(name)
+            entry = named(component.properties, name)
             if name in ("$version", "__t"):
                 pass
             elif below is not None and value is None:
@@ -126,20 +123,12 @@ class Twin:
             elif value is None:
                 self._apply(entry, entry.default, _BY_DEVICE, version)
             else:
-                self._accept(entry, value, version)
+                self._apply(entry, value, _ACCEPTED, version)
 
     def _restore_missing(self, component, section, version):
         for entry in component.properties:
             if entry.apply is not None and entry.name not in section:
                 self._apply(entry, entry.default, _BY_DEVICE, version)
-
-    def _accept(self, entry, value, version):
-        """Apply a value; what a reconnect brings again is not counted again."""
-        known = entry.code, entry.version
-        self._apply(entry, value, _ACCEPTED, version)
-        if (entry.code, entry.version) != known:
-            self.accepted_count += entry.code == _ACCEPTED
-            self.rejected_count += entry.code == _INVALID
 
     def _apply(self, entry, value, code, version):
         """Apply `value`, unless its type is wrong, and note the acknowledgement."""
@@ -154,11 +143,16 @@ class Twin:
                 entry.value = refusal.value_in_use
             code, reason = _INVALID, refusal.reason
         except Exception as error:  # noqa: BLE001 - whatever the application raises is answered
-            self._log.error("property %s failed: %r", entry.name, error)
+            self.log.error("property %s failed: %r", entry.name, error)
             code, reason = _FAILED, "failure"
+        if code == _BY_DEVICE:
+            version = 0  # no version ever asked for a default
+        # What a reconnect brings again is not counted again
+        if entry.code != code or entry.version != version:
+            self.accepted_count += code == _ACCEPTED
+            self.rejected_count += code == _INVALID
         entry.code = code
-        # A default was never asked for by any version
-        entry.version = 0 if code == _BY_DEVICE else version
+        entry.version = version
         entry.reason = reason[:_LONGEST_REASON]
         entry.is_dirty = True
 
@@ -174,7 +168,7 @@ class Twin:
         name = ("%s" % (name,))[:_LONGEST_STRANGER]
         if name not in self._strangers and len(self._strangers) < _MOST_STRANGERS:
             self._strangers.append(name)
-            self._log.warning("desired %r is unknown, read-only or no object: left alone", name)
+            self.log.warning("desired %r is unknown or read-only: left alone", name)
 
     # ---- reported
 
@@ -191,7 +185,7 @@ class Twin:
         """The hub answered the patch that is out."""
         if status in _HOPELESS:
             # The next reading of the twin tells what is missing then
-            self._log.error("the hub refused a reported patch with %d: dropped", status)
+            self.log.error("the hub refused a reported patch with %d: dropped", status)
         self._end(status != _TAKEN and status not in _HOPELESS)
 
     def on_report_lost(self):
@@ -208,7 +202,7 @@ class Twin:
 
     def _build_report(self):
         report = {}
-        room = self._settings.report_bytes - _PATCH_BYTES
+        room = self.settings.report_bytes - _PATCH_BYTES
         for component in self.components:
             name = component.name
             section = {"__t": "c"} if name else report
@@ -227,8 +221,8 @@ class Twin:
         """Move a property that fits into `room` bytes to `section`; return its bytes."""
         value = entry.told()
         size = len(json.dumps(value).encode()) + len(entry.name) + _PROPERTY_BYTES
-        if size > self._settings.report_bytes - _PATCH_BYTES - _COMPONENT_BYTES - _LONGEST_NAME:
-            self._log.error("property %s has %d bytes: too large to report", entry.name, size)
+        if size > self.settings.report_bytes - _PATCH_BYTES - _COMPONENT_BYTES - _LONGEST_NAME:
+            self.log.error("property %s has %d bytes: too large to report", entry.name, size)
             entry.is_dirty = False
             return 0
         if size > room:

@@ -208,7 +208,7 @@ def test_a_twin_too_large_leaves_the_rest_alive():
     bench.hub.desired = {"text": "x" * 500, "$version": 1}
     bench.until("online")
     assert bench.handler.twins == []
-    assert bench.log.has("error", "receive buffer")
+    assert bench.log.has("error", "receive_bytes")
     assert bench.exchange.malformed == 1
     bench.send(b"telemetry")
     bench.run(100)
