@@ -61,7 +61,7 @@ class Exchange(Client):
         self.handler = handler
         self._heads = heads(identity.device_id)
         self._request_id = ""  # of the twin request that is out, "" = none
-        self._last_request = 0
+        self._requests = 0
         self._answered = []  # ((request id, name), topic, body), the oldest first
         device_id = identity.device_id.encode()
         user = b"%s/%s/?api-version=2021-04-12&DeviceClientType=%s" % (
@@ -78,7 +78,7 @@ class Exchange(Client):
 
     def _ask(self):
         """Subscribe and read the twin, in one flight."""
-        self.is_read = self._is_overtaken = False
+        self.is_read = self._is_stale = False
         self._pause_ms = 0  # before the next twin request ...
         self._backoff_ms = self.settings.backoff_base_ms  # ... and how it grows
         filters = [(head + "#").encode() for head in self._heads]
@@ -88,7 +88,7 @@ class Exchange(Client):
     def close(self):
         """The link is gone; what was not acknowledged will be sent again."""
         Client.close(self)
-        self.outbox.link_lost()
+        self.outbox.reset()
         # The hub repeats no command on a new link, and may count ids anew
         self._answered.clear()
         if self._request_id:
@@ -110,7 +110,7 @@ class Exchange(Client):
                     self.pause_ms = 0 if self.has_more else _LONG_PAUSE_MS
                 return 0
             if kind == _CONNACK:
-                self._check_accepted()
+                self._check()
                 self._ask()
             if kind == _CONNACK or kind == _SUBACK:
                 return kind
@@ -119,7 +119,7 @@ class Exchange(Client):
                     self._progress = self.clock.ticks_ms()
                 else:
                     self.malformed += 1
-                self.send_waiting()
+                self.send()
         self.pause_ms = 0
         return 0
 
@@ -149,7 +149,7 @@ class Exchange(Client):
         """Nothing is out that an answer is expected to."""
         return not (self.outbox.in_flight or self._request_id or self.left)
 
-    def _check_accepted(self):
+    def _check(self):
         if self.return_code == _UNAVAILABLE_CODE:
             raise LinkError("the hub is unavailable")
         if self.return_code:
@@ -160,7 +160,7 @@ class Exchange(Client):
 
     # ---- telemetry and answers to commands
 
-    def send_waiting(self):
+    def send(self):
         """Send from the outbox what its window and the link allow. Raises LinkError."""
         if self.is_flowing:
             if not self.outbox.in_flight:
@@ -242,7 +242,7 @@ class Exchange(Client):
             self.handler.on_desired(patch)
         else:
             # It overtakes the twin, which then may be older: that has to be read again
-            self._is_overtaken = True
+            self._is_stale = True
 
     def _on_answer(self, status, request_id, body):
         if request_id != self._request_id:
@@ -270,8 +270,8 @@ class Exchange(Client):
             if not _is_versioned(desired) or not isinstance(twin.get("reported"), dict):
                 raise ProtocolError("a twin without its two sections")
         self._pause_ms = 0
-        if self._is_overtaken:
-            self._is_overtaken = False
+        if self._is_stale:
+            self._is_stale = False
             self._read_twin()
             return
         self.is_read = True
@@ -294,8 +294,8 @@ class Exchange(Client):
         self._request(b"$iothub/twin/GET/?$rid=", b"")
 
     def _request(self, topic, body):
-        self._last_request += 1
-        self._request_id = "%d" % self._last_request
+        self._requests += 1
+        self._request_id = "%d" % self._requests
         self._asked = self.clock.ticks_ms()
         self.publish(topic + self._request_id.encode(), body)
         self.flush()

@@ -36,13 +36,13 @@ class Identity:
         self.dial_host = dial_host
 
 
-def parse(connection_string):
+def parse(text):
     """Read `HostName=...;DeviceId=...;SharedAccessKey=...[;GatewayHostName=...]`, or `x509=true`
     in place of the key.
 
     Raises IdentityError, naming what is missing or malformed.
     """
-    fields = _fields(connection_string)
+    fields = _fields(text)
     if "SharedAccessKeyName" in fields:
         raise IdentityError("this is a service's: a device's has DeviceId")
     host = _checked(fields, "HostName", b"", _LONGEST_HOST)

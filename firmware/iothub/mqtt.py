@@ -79,8 +79,8 @@ class Client(MQTTClient):
         self._collected = 0  # bytes in `_buffer` that are not yet on their way
         self._kind = 0  # first byte of the packet that is arriving, 0 = none of it is here
         self._pinged = None  # when, while the answer is out
-        self._subscribe_id = -1  # while the answer is out
-        self._last_sent = self._last_received = self.clock.ticks_ms()
+        self._subscribed = -1  # while the answer is out
+        self._spoke = self._heard = self.clock.ticks_ms()
 
     def close(self):
         """Forget the link and whatever was half done on it."""
@@ -106,7 +106,7 @@ class Client(MQTTClient):
 
     def subscribe(self, filters, packet_id):
         """Ask for all `filters` (bytes) at QoS 1 in one packet, which the next flush sends."""
-        self._subscribe_id = packet_id
+        self._subscribed = packet_id
         self._filters = len(filters)
         self._collect(0x82, bytes((packet_id >> 8, packet_id & 255)), filters, b"\1")
 
@@ -155,7 +155,7 @@ class Client(MQTTClient):
                 return
             self._at += taken
             self.left -= taken
-            self._last_sent = self.clock.ticks_ms()
+            self._spoke = self.clock.ticks_ms()
 
     def disconnect(self):
         """Say DISCONNECT if it can be said at once."""
@@ -173,8 +173,7 @@ class Client(MQTTClient):
             if self.age_ms(self._pinged) > self.settings.answer_timeout_ms:
                 raise LinkError("no answer to PINGREQ")
         elif not self.left and (
-            self.age_ms(self._last_sent) >= quiet_ms
-            or self.age_ms(self._last_received) >= quiet_ms
+            self.age_ms(self._spoke) >= quiet_ms or self.age_ms(self._heard) >= quiet_ms
         ):
             self.ping()
             self.flush()
@@ -197,7 +196,7 @@ class Client(MQTTClient):
         kind, body = self._kind, self._body
         self._kind = 0
         self._pinged = None
-        self._last_received = self.clock.ticks_ms()
+        self._heard = self.clock.ticks_ms()
         if (kind == _CONNACK) != (self.return_code < 0):
             raise ProtocolError("CONNACK is not first, or comes again")
         if kind == _CONNACK:
@@ -211,9 +210,9 @@ class Client(MQTTClient):
         return kind & 0xF0
 
     def _take_suback(self, body):
-        if self.packet_id != self._subscribe_id or self._length != 2 + self._filters:
+        if self.packet_id != self._subscribed or self._length != 2 + self._filters:
             raise ProtocolError("a SUBACK that nobody asked for")
-        self._subscribe_id = -1
+        self._subscribed = -1
         for i in range(2, self._length):
             if body[i] > 1:
                 raise ProtocolError("SUBACK 0x%02x: a subscription was refused" % body[i])

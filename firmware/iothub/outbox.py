@@ -153,7 +153,7 @@ class Outbox:
                 return True
         return False
 
-    def link_lost(self):
+    def reset(self):
         """What was sent and not acknowledged is sent again, first, as duplicates."""
         self.in_flight = self.telemetry.sent = self.answers.sent = 0
 

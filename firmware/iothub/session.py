@@ -7,7 +7,7 @@
     subscribing  SUBSCRIBED            reconciling
     reconciling  TWIN_READ   arrive    online         then what was not acknowledged, again
     online       TOKEN_DUE             renewing       nothing new leaves
-    renewing     QUIET       renew     offline        due at once, with a new token
+    renewing     QUIET       leave     offline        due at once, with a new token
     stopping     QUIET       leave     stopped
     stopping     FAILED      leave     stopped
     any other    FAILED      lose      offline        after full-jitter backoff; after the long
@@ -102,7 +102,7 @@ class Session:
         self.handler = handler
         self.settings = settings
         self._backoff_ms = settings.backoff_base_ms
-        self._told_no_date = False
+        self._is_date_told = False
         self._wait_ms = 0  # in offline, before the next dial
         self.start()
 
@@ -137,7 +137,7 @@ class Session:
             self.log.warning("telemetry of %d bytes exceeds packet_bytes", size)
             return False
         try:
-            self.exchange.send_waiting()
+            self.exchange.send()
         except LinkError:
             pass  # the next step() meets it too
         return True
@@ -162,8 +162,8 @@ class Session:
 
     def offline(self):
         if not self.clock.unix_time():
-            if not self._told_no_date:
-                self._told_no_date = True
+            if not self._is_date_told:
+                self._is_date_told = True
                 self.log.warning("the date is not known: waiting for it")
             # Ticks cannot span the days that this may take
             self._since = self.clock.ticks_ms()
@@ -177,22 +177,22 @@ class Session:
         settings = self.settings
         if self.exchange.link is not None:
             # TLS shakes hands while CONNECT is on its way
-            self._expect_within(settings.packet_timeout_ms + settings.answer_timeout_ms)
+            self._expect(settings.packet_timeout_ms + settings.answer_timeout_ms)
             return min(self.exchange.pause_ms, _SHORT_PAUSE_MS)
         try:
             if self._link is None:
-                self._told_no_date = False
+                self._is_date_told = False
                 self._link = self.dialer.dial(self.identity.dial_host, settings.port)
             is_ready = self._link.ready()
         except OSError as error:
             raise LinkError(str(error))
         if is_ready:
             return self._fire(_OPEN)
-        self._expect_within(settings.dial_timeout_ms)
+        self._expect(settings.dial_timeout_ms)
         return _SHORT_PAUSE_MS
 
     def subscribing(self):
-        self._expect_within(self.settings.answer_timeout_ms)
+        self._expect(self.settings.answer_timeout_ms)
         return self.exchange.pause_ms
 
     def reconciling(self):
@@ -200,17 +200,17 @@ class Session:
         return self._fire(_TWIN_READ) if self.exchange.is_read else self.exchange.pause_ms
 
     def online(self):
-        self.exchange.send_waiting()
+        self.exchange.send()
         self.exchange.tend()
         if self.exchange.age_ms(self._since) > _SETTLED_AFTER_MS:
             self._backoff_ms = self.settings.backoff_base_ms
-        if self._is_token_due():
+        if self._is_due():
             return self._fire(_TOKEN_DUE)
         return _SHORT_PAUSE_MS if self.exchange.left else self.exchange.pause_ms
 
     def stopping(self):
         """What is out comes home, for a bounded time."""
-        self.exchange.send_waiting()
+        self.exchange.send()
         age_ms = self.exchange.age_ms(self._since)
         if self.exchange.is_quiet() or age_ms > self.settings.drain_timeout_ms:
             return self._fire(_QUIET)
@@ -238,10 +238,6 @@ class Session:
         self.log.info("online as %s", self.identity.device_id)
         self.handler.on_online()
 
-    def _renew(self):
-        self.log.info("renewing the token")
-        self._hang_up()
-
     def _lose(self):
         self.failures += 1
         self._drop_link()
@@ -249,8 +245,10 @@ class Session:
         self._backoff_ms = min(self.settings.backoff_cap_ms, self._backoff_ms * 2)
 
     def _leave(self):
-        self._hang_up()
-        self.log.info("stopped")
+        self.exchange.disconnect()
+        self._drop_link()
+        self._wait_ms = 0
+        self.log.info("parted from the hub: %s", self.state)
 
     # ---- the machine
 
@@ -281,22 +279,17 @@ class Session:
             self._wait_ms = cap_ms - self.random_below(cap_ms // 2)
         tell("%s: %s; next try in %d s", where, error, (self._wait_ms + 999) // 1000)
 
-    def _hang_up(self):
-        self.exchange.disconnect()
-        self._drop_link()
-        self._wait_ms = 0
-
     def _drop_link(self):
         link, self._link = self._link, None
         if link is not None:
             link.close()
         self.exchange.close()
 
-    def _expect_within(self, limit_ms):
+    def _expect(self, limit_ms):
         if self.exchange.age_ms(self._since) > limit_ms:
             raise LinkError("no answer in time")
 
-    def _is_token_due(self):
+    def _is_due(self):
         """It nears its end, or the clock was set back since it was made."""
         if self.identity.key is None or self.exchange.age_ms(self._looked) < _LOOK_EVERY_MS:
             return False
@@ -316,7 +309,7 @@ _TABLE = (
     ["subscribing", _SUBSCRIBED, None, "reconciling"],
     ["reconciling", _TWIN_READ, Session._arrive, "online"],
     ["online", _TOKEN_DUE, None, "renewing"],
-    ["renewing", _QUIET, Session._renew, "offline"],
+    ["renewing", _QUIET, Session._leave, "offline"],
     ["stopping", _QUIET, Session._leave, "stopped"],
     ["stopping", _FAILED, Session._leave, "stopped"],
     [None, _FAILED, Session._lose, "offline"],

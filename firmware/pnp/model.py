@@ -11,7 +11,7 @@ import json
 
 from micropython import const
 
-from pnp.component import Interface
+from pnp.device import Interface
 
 # Limit of DTDL v2 for the chain of `extends`; it also ends a model that extends itself
 _LONGEST_CHAIN = const(10)
@@ -88,7 +88,7 @@ def _interface(source, open_text):
     document = source if isinstance(source, dict) else _document(source, open_text)
     interface = Interface(document.get("@id"))
     try:
-        _add_contents(interface, document, open_text, _LONGEST_CHAIN)
+        _add(interface, document, open_text, _LONGEST_CHAIN)
     except (AttributeError, KeyError, TypeError) as error:
         raise ModelError("model %s is not DTDL v2 as used here: %r" % (interface.dtmi, error))
     return interface
@@ -108,14 +108,14 @@ def _document(dtmi, open_text):
     return document
 
 
-def _add_contents(interface, document, open_text, longest):
+def _add(interface, document, open_text, longest):
     """Add what `document` declares, after what it extends."""
     if longest == 0:
         raise ModelError("model %s: its chain of extends is too long" % interface.dtmi)
     bases = document.get("extends", [])
     for base in [bases] if isinstance(bases, (str, dict)) else bases:
         inherited = base if isinstance(base, dict) else _document(base, open_text)
-        _add_contents(interface, inherited, open_text, longest - 1)
+        _add(interface, inherited, open_text, longest - 1)
     for content in document.get("contents", []):
         kinds = content["@type"]
         if isinstance(kinds, str):

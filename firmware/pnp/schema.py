@@ -32,7 +32,7 @@ _DATE_TIME = re.compile(
 def fault(schema, value):
     """Why `value` (parsed JSON) does not fit `schema`, as a short text; None if it fits."""
     if isinstance(schema, str):
-        return None if _is_primitive(schema, value) else "expected " + schema
+        return None if _fits(schema, value) else "expected " + schema
     kind, content = schema
     if kind == "Enum":
         for allowed in content:
@@ -54,7 +54,7 @@ def fault(schema, value):
     return None
 
 
-def _is_primitive(kind, value):
+def _fits(kind, value):
     if kind == "boolean":
         return isinstance(value, bool)
     if kind == "integer" or kind == "long":

@@ -8,7 +8,7 @@ Temperatures are ints in 0.01 °C up to here, and numbers in °C from here on.
 """
 
 from micropython import const
-from pnp.component import Rejected, Unavailable
+from pnp.device import Rejected, Unavailable
 from pnp.telemetry import Telemetry
 from system.rfc3339 import format_utc, parse_utc
 

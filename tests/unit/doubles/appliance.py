@@ -5,8 +5,7 @@ from doubles.log import FakeLog
 from doubles.models import CONTROLLER, open_text
 from doubles.session import FakeHub
 from doubles.settings import Settings
-from pnp.component import Rejected
-from pnp.device import Device
+from pnp.device import Device, Rejected
 from pnp.model import load
 
 LOWEST = 5

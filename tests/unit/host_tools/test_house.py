@@ -120,7 +120,7 @@ def test_no_code_comes_from_the_network_or_from_text() -> None:
 
 # The supervisor restarts what falls; the others call a handler of the application, whose failure
 # is answered (500, or a message that stays with the hub) and never ends the connection.
-MAY_CATCH_EVERYTHING = {"supervision.py", "twin.py", "device.py"}
+MAY_CATCH_EVERYTHING = {"supervision.py", "device.py"}
 
 
 def test_only_the_supervisor_and_callers_of_handlers_catch_everything() -> None:

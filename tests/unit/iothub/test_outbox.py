@@ -101,7 +101,7 @@ def test_after_a_cut_the_same_again_with_dup_and_the_same_ids():
         _put(outbox, i)
     first = [_send(outbox) for _ in range(3)]
     outbox.acknowledge(first[1][0])
-    outbox.link_lost()
+    outbox.reset()
     assert outbox.in_flight == 0
     # An acknowledgement of the old link is none on the new one
     assert not outbox.acknowledge(first[0][0])
@@ -117,7 +117,7 @@ def test_when_full_the_oldest_waiting_goes_and_is_counted():
     for i in range(2):
         _put(outbox, i)
         _send(outbox)
-    outbox.link_lost()
+    outbox.reset()
     for i in range(2, 30):
         assert _put(outbox, i)
         _holds(outbox)
@@ -153,7 +153,7 @@ def test_what_is_half_written_does_not_move():
     for i in range(3):
         _put(outbox, i)
         _send(outbox)
-        outbox.link_lost()
+        outbox.reset()
     _answer(outbox, b"answer", b"before")
     for queue in (outbox.answers, outbox.telemetry):
         at = queue.sent

@@ -1,7 +1,7 @@
 """Single properties: what counts as held by the hub, and what is still to be told."""
 
 from doubles.appliance import ack
-from pnp.component import Property, is_same
+from pnp.device import Property, is_same
 
 
 def target(value=22, code=200, version=5):

@@ -4,7 +4,7 @@ to ask for one, and the answer that each gets."""
 from doubles.appliance import Bench
 from doubles.models import CONTROLLER, THERMOSTAT
 from expect import raises
-from pnp.component import Rejected, Unavailable
+from pnp.device import Rejected, Unavailable
 
 
 def test_a_message_is_logged_with_size_data_and_properties_and_counted():

@@ -6,7 +6,7 @@ from doubles.appliance import DEFAULT, Bench, ack, bare
 from doubles.models import THERMOSTAT
 from doubles.settings import Settings
 from expect import raises
-from pnp.component import Rejected
+from pnp.device import Rejected
 
 
 def target(patch, component="thermostat1"):
