@@ -175,7 +175,7 @@ class Exchange(Client):
             kind, what, request_id = parse(topic, self._heads)
             if body is None:
                 self.malformed += 1
-                self.log.error("longer than receive_bytes: %s", topic[:60].decode())
+                self.log.error("longer than receive_bytes: %r", topic[:60])
             if kind == _METHOD:
                 self._on_command(what, request_id, body)
             elif kind == _TWIN_ANSWER:
@@ -185,15 +185,19 @@ class Exchange(Client):
             elif kind == _DESIRED:
                 self._on_desired(body)
             else:
-                self.handler.on_message(body, what)
-                self.messages += 1
+                return self._on_message(body, what)
         except ProtocolError as error:
             self.malformed += 1
             self.log.warning("dropped a packet: %s", error)
             return False
+
+    def _on_message(self, body, properties):
+        try:
+            self.handler.on_message(body, properties)
         except (Declined, MemoryError) as error:
             self.log.warning("a message stays with the hub: %r", error)
             return False
+        self.messages += 1
 
     def _on_command(self, name, request_id, body):
         """Each call gets one answer, and a repeated call no second effect."""

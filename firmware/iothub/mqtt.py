@@ -76,7 +76,8 @@ class Client(MQTTClient):
         self.return_code = -1  # of the CONNACK
         self.packet_id = 0  # of the last PUBACK or SUBACK
         self.left = 0  # bytes still to be written, of `_packet` from `_at`
-        self._collected = 0  # bytes in `_buffer` that are not yet on their way
+        self._collected = 0  # bytes in `_buffer`, and how many of them are or were `_packet`
+        self._begun = 0
         self._kind = 0  # first byte of the packet that is arriving, 0 = none of it is here
         self._pinged = None  # when, while the answer is out
         self._subscribed = -1  # while the answer is out
@@ -131,19 +132,24 @@ class Client(MQTTClient):
         return self._collected + size <= len(self._buffer)
 
     def transmit(self, packet, at, size):
-        """Send a whole encoded packet from where it lies; it must stay there meanwhile."""
+        """Send a whole encoded packet from where it lies; it must stay there while `left`."""
+        self._begin(packet, at, size)
+        self.flush()
+
+    def _begin(self, packet, at, size):
         self._packet = packet
         self._at = at
         self.left = size
         self._began = self.clock.ticks_ms()
-        self.flush()
 
     def flush(self):
         """Write what the link takes now. Raises LinkError when it is not through in time."""
-        if self._collected:
-            size, self._collected = self._collected, 0
-            self.transmit(self._buffer, 0, size)
-        while self.left:
+        while True:
+            if not self.left:
+                if self._begun == self._collected:
+                    break
+                self._begin(self._buffer, self._begun, self._collected - self._begun)
+                self._begun = self._collected
             # TLS demands that a write which took nothing is repeated with the same bytes
             try:
                 taken = self.link.write(self._packet, self._at, self.left)
@@ -156,6 +162,7 @@ class Client(MQTTClient):
             self._at += taken
             self.left -= taken
             self._spoke = self.clock.ticks_ms()
+        self._begun = self._collected = 0
 
     def disconnect(self):
         """Say DISCONNECT if it can be said at once."""
@@ -172,9 +179,7 @@ class Client(MQTTClient):
         if self._pinged is not None:
             if self.age_ms(self._pinged) > self.settings.answer_timeout_ms:
                 raise LinkError("no answer to PINGREQ")
-        elif not self.left and (
-            self.age_ms(self._spoke) >= quiet_ms or self.age_ms(self._heard) >= quiet_ms
-        ):
+        elif not self.left and quiet_ms <= max(self.age_ms(self._spoke), self.age_ms(self._heard)):
             self.ping()
             self.flush()
             self._pinged = self.clock.ticks_ms()
@@ -197,42 +202,50 @@ class Client(MQTTClient):
         self._kind = 0
         self._pinged = None
         self._heard = self.clock.ticks_ms()
-        if (kind == _CONNACK) != (self.return_code < 0):
-            raise ProtocolError("CONNACK is not first, or comes again")
+        # CONNACK comes first, and once
+        is_legal = (kind == _CONNACK) == (self.return_code < 0)
         if kind == _CONNACK:
             self.return_code = body[1]
-        elif kind & 0xF0 == _PUBLISH:
-            self._take_publish(kind & _QOS1, body)
+        elif is_legal and kind & 0xF0 == _PUBLISH:
+            is_legal = self._take_publish(kind & _QOS1, body)
         else:
             self.packet_id = body[0] << 8 | body[1]
             if kind == _SUBACK:
-                self._take_suback(body)
+                is_legal = self._take_suback(body)
+        if not is_legal:
+            raise ProtocolError("packet 0x%02x is not as MQTT has it" % kind)
         return kind & 0xF0
 
     def _take_suback(self, body):
+        """False for one that nobody asked for, or that refuses a filter."""
         if self.packet_id != self._subscribed or self._length != 2 + self._filters:
-            raise ProtocolError("a SUBACK that nobody asked for")
+            return False
         self._subscribed = -1
         for i in range(2, self._length):
             if body[i] > 1:
-                raise ProtocolError("SUBACK 0x%02x: a subscription was refused" % body[i])
+                return False
+        return True
 
     def _take_publish(self, needs_ack, body):
-        """Source: MQTT 3.1.1 §3.3. The acknowledgement follows the callback's return."""
+        """False when the topic is longer than its packet or our buffer, or the packet id is 0.
+
+        Source: MQTT 3.1.1 §3.3. The acknowledgement follows the callback's return.
+        """
         end = 2 + (body[0] << 8 | body[1])
         start = end + needs_ack
         if start > min(self._length, len(body)):
-            raise ProtocolError("a topic longer than its packet or our buffer")
+            return False
         message = None
         if self._length <= len(body):
             message = bytes(memoryview(body)[start : self._length])
         packet_id = bytes(memoryview(body)[end:start])
         if packet_id == b"\0\0":
-            raise ProtocolError("a PUBLISH with packet id 0")
+            return False
         taken = self.cb(bytes(memoryview(body)[2:end]), message)
         if needs_ack and taken is not False and self.link is not None:
             self.write(b"\x40\2" + packet_id)
             self.flush()
+        return True
 
     def _receive(self):
         """Take what the link has; True when a packet is whole."""

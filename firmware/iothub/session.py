@@ -14,7 +14,6 @@
                                                       wait where somebody has to act
     online       STOP                  stopping       what waits still leaves
     any other    STOP        leave     stopped
-    stopped      START                 offline
 
 `_TABLE` below is this table; what is done in a state is the method of its name. A session does
 something only in `step()` (and telemetry leaves from `send()` when it can), so it runs by any
@@ -52,7 +51,6 @@ _TOKEN_DUE = const(4)
 _QUIET = const(5)
 _FAILED = const(6)
 _STOP = const(7)
-_START = const(8)
 
 # As in `iothub.exchange`
 _SHORT_PAUSE_MS = const(20)
@@ -88,7 +86,7 @@ class Session:
     """
 
     def __init__(self, identity, dialer, clock, random_below, outbox, log, handler, settings):
-        self.state = "stopped"
+        self.state = "offline"
         self.connects = 0  # times online, the renewals of the token included
         self.failures = 0  # links lost or not come by
         self.exchange = Exchange(identity, clock, random_below, outbox, log, handler, settings)
@@ -104,14 +102,9 @@ class Session:
         self._backoff_ms = settings.backoff_base_ms
         self._is_date_told = False
         self._wait_ms = 0  # in offline, before the next dial
-        self.start()
+        self._since = clock.ticks_ms()  # when the state was entered
 
     # ---- for the application
-
-    def start(self):
-        """Connect at the next `step()`, after `stop()` too."""
-        if self.state == "stopped":
-            self._fire(_START)
 
     def stop(self):
         """Send what waits (bounded), say DISCONNECT, and stay stopped; `step()` does it."""
@@ -315,5 +308,4 @@ _TABLE = (
     [None, _FAILED, Session._lose, "offline"],
     ["online", _STOP, None, "stopping"],
     [None, _STOP, Session._leave, "stopped"],
-    ["stopped", _START, None, "offline"],
 )

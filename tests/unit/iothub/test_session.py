@@ -283,8 +283,6 @@ def test_stop_sends_what_waits_and_parts():
     assert bench.dialer.links[0].is_closed
     bench.run(100_000)
     assert len(bench.dialer.dialed) == 1
-    bench.session.start()
-    bench.until("online", 2000)
 
 
 def test_stop_waits_for_nobody_too_long():
