@@ -77,7 +77,7 @@ class Client(MQTTClient):
         self.packet_id = 0  # of the last PUBACK or SUBACK
         self.left = 0  # bytes still to be written, of `_packet` from `_at`
         self._collected = 0  # bytes in `_buffer`, and how many of them are or were `_packet`
-        self._begun = 0
+        self._leaving = 0
         self._kind = 0  # first byte of the packet that is arriving, 0 = none of it is here
         self._pinged = None  # when, while the answer is out
         self._subscribed = -1  # while the answer is out
@@ -146,10 +146,10 @@ class Client(MQTTClient):
         """Write what the link takes now. Raises LinkError when it is not through in time."""
         while True:
             if not self.left:
-                if self._begun == self._collected:
+                if self._leaving == self._collected:
                     break
-                self._begin(self._buffer, self._begun, self._collected - self._begun)
-                self._begun = self._collected
+                self._begin(self._buffer, self._leaving, self._collected - self._leaving)
+                self._leaving = self._collected
             # TLS demands that a write which took nothing is repeated with the same bytes
             try:
                 taken = self.link.write(self._packet, self._at, self.left)
@@ -162,7 +162,7 @@ class Client(MQTTClient):
             self._at += taken
             self.left -= taken
             self._spoke = self.clock.ticks_ms()
-        self._begun = self._collected = 0
+        self._leaving = self._collected = 0
 
     def disconnect(self):
         """Say DISCONNECT if it can be said at once."""

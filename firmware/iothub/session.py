@@ -18,7 +18,7 @@
 `_TABLE` below is this table; what is done in a state is the method of its name. A session does
 something only in `step()` (and telemetry leaves from `send()` when it can), so it runs by any
 clock, and a month of outages is a loop.
-Provisioning has its place between OFFLINE and CONNECTING.
+Provisioning has its place between offline and connecting.
 
 The handler, all of it called from `step()`:
     on_twin(document)            after each (re)connect: {"desired": {...}, "reported": {...}}
@@ -90,7 +90,7 @@ class Session:
         self.connects = 0  # times online, the renewals of the token included
         self.failures = 0  # links lost or not come by
         self.exchange = Exchange(identity, clock, random_below, outbox, log, handler, settings)
-        self._link = None  # from dial to loss; it is the exchange's once it is open
+        self.link = None  # from dial to loss; it is the exchange's once it is open
         self.identity = identity
         self.dialer = dialer
         self.clock = clock
@@ -100,7 +100,7 @@ class Session:
         self.handler = handler
         self.settings = settings
         self._backoff_ms = settings.backoff_base_ms
-        self._is_date_told = False
+        self._told = False  # that the date is not known
         self._wait_ms = 0  # in offline, before the next dial
         self._since = clock.ticks_ms()  # when the state was entered
 
@@ -155,8 +155,8 @@ class Session:
 
     def offline(self):
         if not self.clock.unix_time():
-            if not self._is_date_told:
-                self._is_date_told = True
+            if not self._told:
+                self._told = True
                 self.log.warning("the date is not known: waiting for it")
             # Ticks cannot span the days that this may take
             self._since = self.clock.ticks_ms()
@@ -173,10 +173,10 @@ class Session:
             self._expect(settings.packet_timeout_ms + settings.answer_timeout_ms)
             return min(self.exchange.pause_ms, _SHORT_PAUSE_MS)
         try:
-            if self._link is None:
-                self._is_date_told = False
-                self._link = self.dialer.dial(self.identity.dial_host, settings.port)
-            is_ready = self._link.ready()
+            if self.link is None:
+                self._told = False  # that the date is not known
+                self.link = self.dialer.dial(self.identity.dial_host, settings.port)
+            is_ready = self.link.ready()
         except OSError as error:
             raise LinkError(str(error))
         if is_ready:
@@ -218,7 +218,7 @@ class Session:
 
     def _greet(self):
         exchange, unix_s = self.exchange, self.clock.unix_time()
-        exchange.open(self._link)
+        exchange.open(self.link)
         if self.identity.key is not None:
             self._made_s = unix_s
             self._looked = self.clock.ticks_ms()
@@ -241,7 +241,7 @@ class Session:
         self.exchange.disconnect()
         self._drop_link()
         self._wait_ms = 0
-        self.log.info("parted from the hub: %s", self.state)
+        self.log.info("left the hub: %s", self.state)
 
     # ---- the machine
 
@@ -273,7 +273,7 @@ class Session:
         tell("%s: %s; next try in %d s", where, error, (self._wait_ms + 999) // 1000)
 
     def _drop_link(self):
-        link, self._link = self._link, None
+        link, self.link = self.link, None
         if link is not None:
             link.close()
         self.exchange.close()

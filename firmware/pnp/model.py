@@ -44,6 +44,13 @@ def load(dtmi, open_text):
     `open_text(dtmi)` returns the text of one DTDL file (str or bytes); for an interface that it
     does not have it raises OSError or ModelError. Raises ModelError.
     """
+    try:
+        return _load(dtmi, open_text)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ModelError("model %s is not DTDL v2 as used here: %r" % (dtmi, error))
+
+
+def _load(dtmi, open_text):
     root = _interface(dtmi, open_text)
     # How the device is connected is reported at the root though the sample models do not name it,
     # because fleets are queried for it: the one exception to "names come from the model"
@@ -58,7 +65,7 @@ def load(dtmi, open_text):
         if isinstance(source, str):
             loaded[source] = interface
         if interface.components:
-            raise ModelError("model %s: component %s has components" % (dtmi, name))
+            raise TypeError("component %s has components" % name)
         found.append((name, interface))
     return found
 
@@ -86,11 +93,8 @@ def models_folder(path, names, open=open):
 
 def _interface(source, open_text):
     document = source if isinstance(source, dict) else _document(source, open_text)
-    interface = Interface(document.get("@id"))
-    try:
-        _add(interface, document, open_text, _LONGEST_CHAIN)
-    except (AttributeError, KeyError, TypeError) as error:
-        raise ModelError("model %s is not DTDL v2 as used here: %r" % (interface.dtmi, error))
+    interface = Interface(document["@id"])
+    _add(interface, document, open_text, _LONGEST_CHAIN)
     return interface
 
 
@@ -111,7 +115,7 @@ def _document(dtmi, open_text):
 def _add(interface, document, open_text, longest):
     """Add what `document` declares, after what it extends."""
     if longest == 0:
-        raise ModelError("model %s: its chain of extends is too long" % interface.dtmi)
+        raise TypeError("a chain of extends that is too long")
     bases = document.get("extends", [])
     for base in [bases] if isinstance(bases, (str, dict)) else bases:
         inherited = base if isinstance(base, dict) else _document(base, open_text)
