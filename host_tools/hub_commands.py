@@ -15,23 +15,24 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from host_tools.hub.certificates import DEFAULT_WORKSPACE
 from host_tools.hub.client_environment import client_environment
+from host_tools.hub.running import announced
 from host_tools.hub.server import AMQP_PORT, HTTPS_PORT, MQTT_PORT, HubServer, Ports
 
 app = typer.Typer(
-    help="A local Azure IoT Hub: devices over MQTT, services over HTTPS, on this machine only.",
+    help="A local Azure IoT Hub: devices over MQTT, services over HTTPS and AMQP.",
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
-
-DEFAULT_WORKSPACE = Path(".thermo")
 
 
 @app.callback()
 def hub() -> None:
     """A local Azure IoT Hub, for Microsoft's unmodified SDKs and for boards.
 
-    It serves this machine only, over verified TLS, with keys that are made in the workspace.
+    It serves this machine only, unless `start --expose` opens it to boards in the same network;
+    always over verified TLS, with keys that are made in the workspace.
     """
 
 
@@ -52,6 +53,13 @@ def start(
     host: Annotated[
         str, typer.Option(help="Loopback address; several hubs take 127.0.0.2, 127.0.0.3 …")
     ] = "127.0.0.1",
+    expose: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Serve boards in your network too, at this address of this machine.",
+        ),
+    ] = None,
     host_name: Annotated[
         str | None,
         typer.Option(help="Name in connection strings; devices then use GatewayHostName."),
@@ -69,6 +77,18 @@ def start(
 
     Prints its endpoints, and connection strings to paste into Azure code. They hold keys of this
     hub only; nothing else shows them. What devices do is logged on standard error.
+
+    While it runs, the workspace tells `thermo provision --hub local` how to reach it.
+
+    With --expose a board in the same network can reach it: the address goes into the hub's
+    certificate and into connection strings, everything is behind verified TLS, and a state with
+    keys that anybody could guess is refused. One address, never all of them.
+
+    [bold]Example[/bold]: a hub for boards in the house, that keeps its devices
+
+        thermo hub start --expose 192.168.1.20 --state hub.sqlite
+
+        thermo provision --hub local --device-id bedroom     (in another terminal)
     """
     logging.basicConfig(
         level=logging.WARNING if quiet else logging.INFO,
@@ -76,15 +96,16 @@ def start(
         datefmt="%H:%M:%S",
     )
     ports = Ports(mqtt_port, amqp_port, https_port)
-    asyncio.run(_serve(HubServer(workspace, state, host, ports, host_name), device))
+    asyncio.run(_serve(HubServer(workspace, state, host, ports, host_name, expose=expose), device))
 
 
 async def _serve(server: HubServer, device: str) -> None:
     stopped = _stop_signals()
     async with server:
         server.ensure_device(device)
-        _show(server, device)
-        await stopped.wait()
+        with announced(server):
+            _show(server, device)
+            await stopped.wait()
     Console(stderr=True).print("The hub has stopped.")
 
 
@@ -122,6 +143,9 @@ def _show(server: HubServer, device: str) -> None:
         "For a terminal that runs Azure code",
         [_export(*pair) for pair in client_environment(server, device).items()],
     )
+    if server.exposed is not None:
+        hint = f"thermo provision --hub local --device-id {device}"
+        _show_lines(console, "For a board in this network, in this folder", [hint])
     console.print("Ready. Ctrl-C stops the hub.")
 
 

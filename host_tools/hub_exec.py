@@ -45,6 +45,10 @@ def hub_exec(
     IOTHUB_DEVICE_CONNECTION_STRING, a further, fresh device for the command's own use;
 
     and what makes TLS clients trust the hub. The exit code is the command's.
+
+    [bold]Example[/bold]
+
+        thermo hub exec --thermostat t1 -- python your_azure_script.py
     """
     if not command:
         text = "there is nothing to run; write the command after --"

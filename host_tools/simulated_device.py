@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import shutil
+import sys
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,8 +21,9 @@ from host_tools.compile import compile_tree
 from host_tools.hub.launcher import Order
 from host_tools.hub.server import HubServer
 from host_tools.simulation import Parts, SimulationError, Thermostat
+from host_tools.tree import cache_folder, source_tree
+from host_tools.umqtt import library
 
-ROOT = Path(__file__).resolve().parent.parent
 CONFIGURATION_FILE = "config.json"
 ROOT_CERTIFICATE_FILE = "hub-ca.der"
 # What the last lines of the console are kept for: to say why a device did not come online.
@@ -41,23 +43,26 @@ STOP_GRACE_S = 8.0
 
 
 def interpreter() -> Path:
-    """The unix port: MICROPYTHON, else what `make setup` has installed, else one on the path."""
+    """The unix port: MICROPYTHON, else what `make setup` or pip has installed, else one on the
+    path."""
     named = os.environ.get("MICROPYTHON")
-    found = Path(named) if named else ROOT / ".venv-micropython/bin/micropython"
-    if not named and not found.exists():
-        on_path = shutil.which("micropython")
-        found = Path(on_path) if on_path else found
-    return found.absolute()
+    if named:
+        return Path(named).absolute()
+    of_setup = source_tree() / ".venv-micropython" / "bin" / "micropython"
+    of_pip = Path(sys.executable).with_name("micropython")
+    on_path = shutil.which("micropython")
+    found = [path for path in (of_setup, of_pip) if path.exists()]
+    return found[0] if found else Path(on_path or of_setup).absolute()
 
 
 def parts() -> Parts:
-    """The firmware of this tree, compiled as for a board. Raises CompileError."""
-    compiled = ROOT / "build" / "mpy"
+    """The firmware of this tree, compiled as for a board. Raises CompileError, UmqttError."""
+    tree, compiled = source_tree(), cache_folder() / "mpy"
     return Parts(
         interpreter(),
-        compile_tree(ROOT / "firmware", compiled / "firmware"),
-        compile_tree(ROOT / "boards" / "UNIX", compiled / "UNIX"),
-        compile_tree(ROOT / "build" / "lib", compiled / "lib"),
+        compile_tree(tree / "firmware", compiled / "firmware"),
+        compile_tree(tree / "boards" / "UNIX", compiled / "UNIX"),
+        compile_tree(library(), compiled / "lib"),
     )
 
 
@@ -83,7 +88,7 @@ def write_configuration(
 def simulation_environment(speed: float = 1.0) -> dict[str, str]:
     """The outside and the pace of the simulated rooms."""
     environment = {"THERMO_SPEED": str(speed)}
-    outside = ROOT / "build" / "data" / "seattle-temps.csv"
+    outside = cache_folder() / "data" / "seattle-temps.csv"
     if outside.exists():
         environment["THERMO_OUTSIDE"] = str(outside)
     return environment

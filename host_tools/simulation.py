@@ -298,7 +298,7 @@ class Thermostat:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_prepare_child(os.getpid()),
+                preexec_fn=prepare_child(os.getpid()),
             )
         except OSError as error:
             raise SimulationError(
@@ -326,7 +326,7 @@ def _reset_cause(code: int) -> str | None:
     return "watchdog" if code in WATCHDOG_EXIT_CODES else None
 
 
-def _prepare_child(parent: int) -> Callable[[], None]:
+def prepare_child(parent: int) -> Callable[[], None]:
     """What the child does between fork and exec; whatever it needs is loaded before the fork."""
     library = ctypes.CDLL(None) if sys.platform == "linux" else None
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import sys
 import tarfile
 from pathlib import Path
 
-from pypi_simple import PyPISimple
+from host_tools.tree import cache_folder
 
 PROJECT = "micropython-umqtt.simple"
 ARCHIVE = "micropython-umqtt.simple-1.3.4.tar.gz"
@@ -21,8 +22,23 @@ SHA256 = "b6a2520239e3992c63a7de9370ee9b3d9d27819a90359c521f1c0f7ccab8d12f"
 MEMBER = "micropython-umqtt.simple-1.3.4/umqtt/simple.py"
 
 
-def download() -> bytes:
-    """The archive's bytes, verified. Raises LookupError, ValueError or the index's own errors."""
+class UmqttError(Exception):
+    """umqtt.simple is not to be had; the text says why and what to do."""
+
+
+def library() -> Path:
+    """The folder with umqtt/simple.py; it is fetched when it is not there. Raises UmqttError."""
+    folder = cache_folder() / "lib"
+    if not (folder / "umqtt" / "simple.py").exists():
+        install(folder)
+    return folder
+
+
+def _download() -> bytes:
+    """The archive's bytes, verified. Raises LookupError, ValueError, OSError."""
+    # Late: it takes longer to load than most commands take to run
+    from pypi_simple import PyPISimple
+
     with PyPISimple() as index:
         packages = index.get_project_page(PROJECT).packages
         package = next((p for p in packages if p.filename == ARCHIVE), None)
@@ -34,27 +50,39 @@ def download() -> bytes:
     return content
 
 
-def install(folder: Path) -> Path:
-    """Write umqtt/simple.py below `folder`; return its path."""
-    with tarfile.open(fileobj=io.BytesIO(download())) as archive:
+def _source() -> bytes:
+    with tarfile.open(fileobj=io.BytesIO(_download())) as archive:
         member = archive.extractfile(MEMBER)
         if member is None:
             raise ValueError(f"{ARCHIVE} holds no {MEMBER}")
-        source = member.read()
+        return member.read()
+
+
+def install(folder: Path) -> Path:
+    """Write umqtt/simple.py below `folder`, whole or not at all; return its path.
+
+    Raises UmqttError.
+    """
     target = folder / "umqtt" / "simple.py"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(source)
+    partial = target.with_name(f"simple.py.{os.getpid()}.part")
+    try:
+        source = _source()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(source)
+        os.replace(partial, target)
+    except (OSError, LookupError, ValueError) as error:
+        text = f"umqtt.simple was not fetched: {error}; check the network and try again"
+        raise UmqttError(text) from error
+    finally:
+        partial.unlink(missing_ok=True)
     return target
 
 
 def main() -> int:
     try:
         install(Path(sys.argv[1]))
-    except (OSError, LookupError, ValueError) as error:
-        print(
-            f"umqtt.simple was not fetched: {error}; check the network and try again",
-            file=sys.stderr,
-        )
+    except UmqttError as error:
+        print(error, file=sys.stderr)
         return 1
     return 0
 

@@ -2,28 +2,32 @@
 
 The contract is in boards/README.md. A PC's own needs come from environment variables:
 
-THERMO_DATA         folder for everything this board keeps (default build/board)
+THERMO_DATA         folder for everything this board keeps (default build/board; "/" as on boards)
 THERMO_HOUSE        folder with the pipes to a house process; without it the house is in here
 THERMO_SPEED        seconds in the rooms per real second (default 1)
 THERMO_OUTSIDE      record of the outside, see fetch_outside.py (default: 5 °C for ever)
 THERMO_OUTSIDE_ROW  hour of the record at which the replay begins (default 336: 15 January)
+THERMO_DNS          name server, as 127.0.0.1:5300 (default: the PC's, of /etc/resolv.conf)
 THERMO_RESET_CAUSE  set by the launcher: power_on, software or watchdog
 THERMO_TICKS_PERIOD ms after which ticks wrap, a power of two (default: never; boards: 2^30)
+THERMO_CONSOLE      set: the operator's keys come from stdin, a terminal in raw mode
+THERMO_WATCHDOG_ARMED  ms: a soft reset began this process, and left the watchdog armed
 
 What is on the buses and pins is in simulated/site.py. The button is pressed as long as a file
 named `button` lies in the data folder.
 """
 
-import gc
 import hashlib
 import os
-import socket
 import sys
 
-from simulated.watchdog import LIMIT_MS, Watchdog
+from simulated.watchdog import LIMIT_MS, Watchdog, hold
+from system.interpreter import free_memory, heap_in_use, random_below  # noqa: F401 - contract
 
 NAME = "UNIX"
 WATCHDOG_LIMIT_MS = LIMIT_MS
+# The PC's clock is set by others: no time server is asked unless the configuration names one
+KEEPS_TIME = True
 # Exit code that asks the launcher to start the process again.
 RESET_EXIT_CODE = 75
 
@@ -41,7 +45,10 @@ def _make_folder(path):
     return path
 
 
-data_path = _make_folder(os.getenv("THERMO_DATA") or "build/board")
+if os.getenv("THERMO_WATCHDOG_ARMED"):
+    Watchdog(int(os.getenv("THERMO_WATCHDOG_ARMED")))
+
+data_path = _make_folder((os.getenv("THERMO_DATA") or "build/board").rstrip("/"))
 
 
 def _find_site(folder):
@@ -56,6 +63,7 @@ def _find_site(folder):
 
 site = _find_site(os.getenv("THERMO_HOUSE"))
 """The world of this board. Not part of the contract: for start.py and tests."""
+_resolver = None
 
 
 def i2c(bus):
@@ -63,6 +71,18 @@ def i2c(bus):
     wires = site.bus(bus)
     wires.recover()
     return wires
+
+
+def one_wire(bus):
+    """Bus 0. Raises ValueError: no such bus."""
+    from simulated.onewire import OneWire
+
+    return OneWire(site.line(bus))
+
+
+def chip_temperature():
+    """°C of the processor: warmer than the room it is in."""
+    return site.chip_temperature()
 
 
 def relay_pin(index):
@@ -92,13 +112,34 @@ def network_up():
     return True
 
 
-def resolver(host, port):
-    """The socket address of host and port. Raises OSError.
+def network_state():
+    return "joined"
 
-    This blocks. On a PC that is bearable: the local hub is an address or `localhost`, and the
-    system's own resolver is bounded and cached. Boards bring a resolver that does not block.
+
+def resolver(host, port):
+    """The socket address of host and port, or None: ask again. Raises OSError.
+
+    Names of /etc/hosts are not known to it, but for `localhost`.
     """
-    return socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM)[0][-1]
+    global _resolver
+    if _resolver is None:
+        from system.names import Resolver
+
+        _resolver = Resolver(_name_servers, random_below)
+    return _resolver.resolve(host, port)
+
+
+def _name_servers():
+    given = os.getenv("THERMO_DNS")
+    if given:
+        return [given]
+    try:
+        with open("/etc/resolv.conf") as file:
+            words = " ".join(file).split()
+    except OSError:
+        return []
+    found = [words[at + 1] for at in range(len(words) - 1) if words[at] == "nameserver"]
+    return [address for address in found if ":" not in address]  # IPv4 only
 
 
 def clock():
@@ -109,9 +150,23 @@ def clock():
     return WrappingClock(period) if period else Clock()
 
 
+def set_time(unix_s):
+    """Nothing: the PC keeps its own clock."""
+
+
 def watchdog(timeout_ms):
-    """Armed at once; see simulated/watchdog.py for what biting means on a PC."""
+    """Armed at once, and no longer held; see simulated/watchdog.py for its bite on a PC."""
     return Watchdog(timeout_ms)
+
+
+def hold_watchdog(ms):
+    """Keep an armed watchdog fed for at most `ms`, while nothing else does."""
+    hold(ms)
+
+
+def console():
+    """The stream of the operator's keys, or None."""
+    return sys.stdin if os.getenv("THERMO_CONSOLE") else None
 
 
 def unique_id():
@@ -130,28 +185,6 @@ def reset_cause():
     return os.getenv("THERMO_RESET_CAUSE") or "power_on"
 
 
-def free_memory():
-    return gc.mem_free()
-
-
-def heap_in_use():
-    return gc.mem_alloc()
-
-
-def random_below(n):
-    """Evenly distributed in 0..n-1: draws that would favour small numbers are drawn again.
-    n from 1 to 2^29. Raises ValueError."""
-    if not 1 <= n <= 1 << 29:
-        raise ValueError("random_below: %r is not in 1..2^29" % n)
-    mask = 1
-    while mask < n - 1:
-        mask = mask << 1 | 1
-    while True:
-        value = int.from_bytes(os.urandom(4), "little") & mask
-        if value < n:
-            return value
-
-
 def information():
     """What `deviceInformation` reports, as far as the board knows it; sizes in KB."""
     from simulated import computer
@@ -159,5 +192,5 @@ def information():
 
     found = computer.information(data_path)
     del computer
-    forget(("simulated.computer",))
+    forget(("simulated.computer", "system.description"))
     return found

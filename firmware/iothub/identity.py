@@ -44,7 +44,7 @@ def parse(text):
     """
     fields = _fields(text)
     if "SharedAccessKeyName" in fields:
-        raise IdentityError("this is a service's: a device's has DeviceId")
+        raise IdentityError("this is a service's connection string: a device's has DeviceId")
     host = _checked(fields, "HostName", b"", _LONGEST_HOST)
     device_id = _checked(fields, "DeviceId", _DEVICE_ID_EXTRA, _LONGEST_DEVICE_ID)
     dial_host = host

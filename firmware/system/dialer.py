@@ -52,9 +52,9 @@ class Dialer:
         """Name look-up is tried anew for each link; the last good address is a fallback only."""
         try:
             return self._resolver(host, port)
-        except OSError:
+        except OSError as error:
             if (host, port) not in self._last_good:
-                raise OSError("no such name, or no network: check HostName")
+                raise OSError("no address: %s; check HostName and network" % error)
             return self._last_good[host, port]
 
     def remember(self, host, port, address):

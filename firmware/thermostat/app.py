@@ -4,7 +4,7 @@ Tasks under the supervisor, none of which waits for another:
     control    decide for each room and switch its relay, every tick
     sampling   measure each room
     network    step the session with the hub, if there is one
-    upkeep     telemetry that is due, set points to flash, statistics, restarts
+    upkeep     date, telemetry that is due, set points to flash, statistics, restarts
 
 On every way out the relays go off first. What it consists of is put together by `assembly`.
 """
@@ -46,12 +46,17 @@ class App:
         self.rooms = []
         self.set_points = None
         self.cloud = None
+        self.timekeeper = None
         self.supervisor = None
+        # Called once, without arguments, when all tasks have been at work for a while
+        self.on_up = None
         self._control = settings.control
         self._pace = settings.telemetry
         self._limits = settings.supervision
         self._restart_at = None
         self._has_left = False
+        self._falls = 0
+        self._steady_since_s = 0
 
     # ---- running
 
@@ -112,6 +117,8 @@ class App:
             if self.clock.uptime_s() >= statistics_due_s:
                 statistics_due_s = self.clock.uptime_s() + self._pace.stats_period_s
                 self.print_statistics()
+            if self.timekeeper is not None:
+                self.timekeeper.poll()
             if self.cloud is not None:
                 self.cloud.tend()
             self.set_points.poll()
@@ -121,6 +128,19 @@ class App:
                 self.board.reset()
             self.supervisor.alive(_UPKEEP)
             await self.clock.sleep_ms(_UPKEEP_MS)
+            if self.on_up is not None and self._is_up():
+                on_up, self.on_up = self.on_up, None
+                on_up()
+
+    def _is_up(self):
+        """Control has ticked by then; whether all tasks are on time, and none fell for a while."""
+        falls = 0
+        for task in self.supervisor.tasks:
+            falls += task.falls
+        now_s = self.clock.uptime_s()
+        if falls != self._falls or not self.supervisor.all_alive():
+            self._falls, self._steady_since_s = falls, now_s
+        return now_s - self._steady_since_s >= self._limits.up_after_s
 
     # ---- what others ask for
 
@@ -135,6 +155,12 @@ class App:
         return self.clock.ticks_diff(self.clock.ticks_ms(), self._restart_at) >= 0
 
     def _give_up(self, name):
+        self._switch_off()
+        from system.recovery import note_crash
+
+        for task in self.supervisor.tasks:
+            if task.name == name:
+                note_crash(self.board.data_path + "/crash.txt", name, task.traceback)
         self.leave()
         self.board.reset()
 

@@ -10,7 +10,7 @@ before what speaks to the hub comes in.
 import gc
 import os
 
-from drivers.registry import kinds
+from drivers.registry import bus_opener, kinds
 from micropython import const
 from system import log
 from system.configuration import ConfigurationError
@@ -51,6 +51,7 @@ def assemble(board):
             _add_room(app.rooms, at, zone, board, clock, settings, app.set_points)
         except ConfigurationError as error:
             trouble = error.within("config.json")
+    app.timekeeper = _build_timekeeper(board, clock, settings.ntp_servers)
     gc.collect()
     try:
         if settings.connection_string:
@@ -93,6 +94,15 @@ def _load_set_points(folder, clock, settings):
     return SetPoints(file, clock, Log("setpoints"), names)
 
 
+def _build_timekeeper(board, clock, servers):
+    """None where the system keeps the clock, unless servers are configured."""
+    if servers == [] or (servers is None and getattr(board, "KEEPS_TIME", False)):
+        return None
+    from system.ntp import SERVERS, Timekeeper
+
+    return Timekeeper(servers or SERVERS, board, clock, Log("clock"))
+
+
 # ---- rooms
 
 
@@ -105,8 +115,9 @@ def _add_room(rooms, at, zone, board, clock, settings, set_points):
 
     if not zone.present:
         return
+    open_bus = bus_opener(zone.sensor, board)
     try:
-        board.i2c(zone.bus)
+        open_bus(zone.bus)
         relay = None if zone.relay is None else Relay(board.relay_pin(zone.relay))
     except ValueError as error:
         raise ConfigurationError("zones[%d].bus" % at, str(error))
@@ -115,7 +126,7 @@ def _add_room(rooms, at, zone, board, clock, settings, set_points):
         raise ConfigurationError("zones[%d].relay" % at, reason)
     history = History(clock)
     teller = Log("room")
-    rooms.append(Room(zone, settings.control, relay, board.i2c, set_points, history, teller))
+    rooms.append(Room(zone, settings.control, relay, open_bus, set_points, history, teller))
 
 
 # ---- cloud

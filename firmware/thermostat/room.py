@@ -13,8 +13,8 @@ from thermostat.control import ZoneControl
 class Room:
     """`zone` is its entry in the settings, `settings` is `Settings.control`.
 
-    `relay` may be None: the room is measured and never heated. `open_bus(number)` gives the I2C
-    bus that the sensor is on. `set_points` and `history`: of the modules of these names.
+    `relay` may be None: the room is measured and never heated. `open_bus(number)` gives the bus
+    that the sensor is on. `set_points` and `history`: of the modules of these names.
     """
 
     def __init__(self, zone, settings, relay, open_bus, set_points, history, log):

@@ -4,16 +4,26 @@ The file is one JSON object. Every member may be left out except `version`:
 
     {"version": 1,
      "connection_string": "HostName=...;DeviceId=...;SharedAccessKey=...",
+     "certificate": "device.der",             the device's own and its key, DER files beside this
+     "private_key": "device.key.der",         one; then the string is HostName=...;DeviceId=...;
+                                              x509=true
+     "provisioning": {"host": "global.azure-devices-provisioning.net", "id_scope": "0ne...",
+                      "registration_id": "...", "key": "..."},    in place of a connection string;
+                                              without "key": by certificate and private_key
      "root_certificates": ["hub-ca.der"],     DER files beside this one; none: Azure's own roots
-     "certificate": "device.der", "private_key": "device.key.der",    DER files too; then the
-                                              connection string ends in x509=true, without a key
-     "wifi": {"ssid": "...", "password": "..."},
+     "wifi": {"ssid": "...", "password": "...",
+              "country": "DE"},              whose radio rules hold; none: the port's default
+     "ntp_servers": ["time.windows.com"],     up to 4, "name" or "name:port"; [] asks none; without
+                                              it three public ones (none on a PC), see system/ntp
      "model": "dtmi:com:example:TemperatureController;1",
      "connectivity": "wifi",                  how the device reports to be connected
      "log_level": "info",                     debug, info, warning, error, off
      "zones": [{"name": "thermostat1",        the component of the model
                 "present": true,              false: not fitted, and no fault
-                "sensor": "sht4x", "bus": 0, "address": 68,    address null: the chip's usual one
+                "sensor": "sht4x",            bme280, bmp280, ds18b20, sht4x, or chip: the
+                                              processor's own, for which relay must be null
+                "bus": 0, "address": 68,      of I2C; of a ds18b20 one-wire, "28-0000075a1b2c";
+                                              null: the chip's usual one, the only one there
                 "calibration_c": 0.0,         added to what the sensor reads
                 "relay": 0,                   null: this zone only measures; its polarity is
                                               the board's affair, see boards/README.md
@@ -21,8 +31,9 @@ The file is one JSON object. Every member may be left out except `version`:
      "control": {...}, "telemetry": {...}, "connection": {...}, "supervision": {...}}
 
 The members of the last four are the tables below; temperatures in °C. An unknown member is
-refused, with the nearest that there is. `connection_string` and `wifi.password` are secrets:
-they are in no message of this module, and nothing here has a repr that shows them.
+refused, with the nearest that there is. `connection_string`, `wifi.password` and
+`provisioning.key` are secrets: they are in no message of this module, and nothing here has a repr
+that shows them.
 """
 
 from micropython import const
@@ -126,16 +137,20 @@ SUPERVISION = (
     # Without a sign for so long, a task hangs: the watchdog is no longer fed
     ("control_limit_ms", 6000, 1000, 30000),
     ("network_limit_ms", 60000, 5000, 600000),
+    # With all tasks at work for so long the software is good, and the start was no bad one
+    ("up_after_s", 10, 1, 600),
 )
 
 _TOP = const(
     (
         "version",
         "connection_string",
-        "root_certificates",
         "certificate",
         "private_key",
+        "provisioning",
+        "root_certificates",
         "wifi",
+        "ntp_servers",
         "model",
         "connectivity",
         "log_level",
@@ -149,9 +164,10 @@ _TOP = const(
 
 
 class Wifi:
-    def __init__(self, ssid="", password=""):
+    def __init__(self, ssid="", password="", country=""):
         self.ssid = ssid
         self.password = password
+        self.country = country
 
 
 class Settings:
@@ -160,10 +176,11 @@ class Settings:
 
     def __init__(self):
         self.connection_string = ""
+        self.certificate = self.private_key = ""
+        self.provisioning = {}
         self.root_certificates = []
-        self.certificate = ""
-        self.private_key = ""
         self.wifi = Wifi()
+        self.ntp_servers = None
         self.connectivity = "wifi"
         self.log_level = _LEVELS["info"]
         self.zones = [Zone("thermostat1", "sht4x", 0, 0), Zone("thermostat2", "bme280", 1, 1)]
@@ -205,21 +222,34 @@ class Settings:
         self.connection_string = checked_text(
             found.get("connection_string", ""), "connection_string"
         )
+        self.certificate = _file_name(found, "certificate")
+        self.private_key = _file_name(found, "private_key")
+        if bool(self.certificate) != bool(self.private_key):
+            raise ConfigurationError("certificate", "and private_key belong together")
+        self.provisioning = _provisioning(found.get("provisioning", {}))
+        if self.provisioning and self.connection_string:
+            raise ConfigurationError("provisioning", "and connection_string exclude each other")
         self.connectivity = checked_text(
             found.get("connectivity", self.connectivity), "connectivity", 32
         )
         self.connection.model_id = _dtmi(found.get("model", self.connection.model_id))
         self.log_level = _level(found.get("log_level", "info"))
         self.root_certificates = _file_names(found.get("root_certificates", []))
-        if "certificate" in found or "private_key" in found:
-            self.certificate = _file_name(found.get("certificate"), "certificate")
-            self.private_key = _file_name(found.get("private_key"), "private_key")
+        if "ntp_servers" in found:
+            self.ntp_servers = _servers(found["ntp_servers"])
         wifi = expect_dict(found.get("wifi", {}), "wifi")
-        refuse_unknown(wifi, ("ssid", "password"), "wifi")
+        refuse_unknown(wifi, ("ssid", "password", "country"), "wifi")
         self.wifi = Wifi(
             checked_text(wifi.get("ssid", ""), "wifi.ssid", 32),
             checked_text(wifi.get("password", ""), "wifi.password", 64),
+            _country(wifi.get("country", "")),
         )
+
+
+def _country(value):
+    if len(checked_text(value, "wifi.country", 2)) == 1 or value.upper() != value:
+        raise ConfigurationError("wifi.country", "must be two capital letters, such as DE")
+    return value
 
 
 def _dtmi(value):
@@ -240,13 +270,42 @@ def _level(value):
 def _file_names(value):
     if not isinstance(value, list) or len(value) > 4:
         raise ConfigurationError("root_certificates", "must be a list of at most 4 file names")
-    return [_file_name(name, "root_certificates") for name in value]
+    for name in value:
+        _check_file_name(name, "root_certificates")
+    return list(value)
 
 
-def _file_name(value, key):
-    checked_text(value, key, 64)
-    if not value or "/" in value or value.startswith("."):
+def _file_name(found, key):
+    if key in found:
+        _check_file_name(found[key], key)
+    return found.get(key, "")
+
+
+def _check_file_name(name, key):
+    checked_text(name, key, 64)
+    if not name or "/" in name or name.startswith("."):
         raise ConfigurationError(key, "must name files that lie beside the configuration")
+
+
+def _provisioning(value):
+    known = ("host", "id_scope", "registration_id", "key")
+    refuse_unknown(expect_dict(value, "provisioning"), known, "provisioning")
+    for key in known:
+        if value and key != "key" and not value.get(key):
+            raise ConfigurationError("provisioning." + key, "is missing")
+        checked_text(value.get(key, ""), "provisioning." + key)
+    return value
+
+
+def _servers(value):
+    if not isinstance(value, list) or len(value) > 4:
+        raise ConfigurationError("ntp_servers", "must be a list of at most 4 names")
+    for name in value:
+        host, colon, port = checked_text(name, "ntp_servers", 64).partition(":")
+        if not host or (colon and not port.encode().isdigit()):
+            raise ConfigurationError(
+                "ntp_servers", "must be like time.windows.com or 10.0.0.1:123"
+            )
     return value
 
 

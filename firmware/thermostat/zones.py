@@ -72,13 +72,30 @@ def _zone(found, path, sensor_kinds):
     zone.present = checked_switch(found.get("present", True), joined(path, "present"))
     zone.bus = checked_number(found.get("bus", 0), 0, 7, joined(path, "bus"))
     if found.get("address") is not None:
-        # Source: NXP UM10204 §3.1.12: 0x00-0x07 and 0x78-0x7F are reserved
-        zone.address = checked_number(found["address"], 0x08, 0x77, joined(path, "address"))
+        zone.address = _address(zone.sensor, found["address"], joined(path, "address"))
     if found.get("relay") is not None:
         zone.relay = checked_number(found["relay"], 0, 15, joined(path, "relay"))
+        if zone.sensor == "chip":
+            raise ConfigurationError(
+                joined(path, "relay"),
+                "must be null, since the chip's own sensor does not feel the room",
+                "take it away, or fit a sensor",
+            )
     known = {row[0]: found[row[0]] for row in _TEMPERATURES if row[0] in found}
     fill(zone, _TEMPERATURES, known, path)
     return zone
+
+
+def _address(kind, value, path):
+    if kind == "chip":
+        raise ConfigurationError(path, "must be null for the chip's own sensor")
+    if kind != "ds18b20":
+        # Source: NXP UM10204 §3.1.12: 0x00-0x07 and 0x78-0x7F are reserved
+        return checked_number(value, 0x08, 0x77, path)
+    digits = checked_text(value, path, 15).lower().encode()
+    if len(digits) != 15 or digits[:3] != b"28-" or digits[3:].strip(b"0123456789abcdef"):
+        raise ConfigurationError(path, "must be like 28-0000075a1b2c")
+    return digits.decode()
 
 
 def _component(value, path):

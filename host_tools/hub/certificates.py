@@ -9,6 +9,7 @@ Files in the workspace, all of mode 0600:
     server.pem      certificate and key of the hub
     ca.pem, ca.der  the authority's certificate, for clients
     ca-bundle.pem   the same behind certifi's, for clients that speak to the internet as well
+    running.json    see `host_tools.hub.running`
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from host_tools.hub.authority import Identity, make_authority, make_server, names_of
 
+DEFAULT_WORKSPACE = Path(".thermo")
 _RENEW_BEFORE = datetime.timedelta(days=30)
 
 
@@ -80,7 +82,7 @@ def prepare(
     server = _load(certificates.server)
     if server is None or not _is_good(server, now, authority, wanted):
         made = make_server(authority, wanted, now)
-        _write(certificates.server, made.to_pem())
+        write_private(certificates.server, made.to_pem())
     _write_for_clients(certificates, authority.certificate)
     return certificates
 
@@ -113,9 +115,9 @@ def _keep_or_make_authority(path: Path, now: datetime.datetime) -> Identity:
     # Of two hubs that start at once in a fresh workspace the first to get here wins.
     if found is None and not path.exists():
         with contextlib.suppress(FileExistsError):
-            _write(path, made.to_pem(), only_if_new=True)
+            write_private(path, made.to_pem(), only_if_new=True)
         return _load(path) or made
-    _write(path, made.to_pem())
+    write_private(path, made.to_pem())
     return made
 
 
@@ -153,12 +155,12 @@ def _is_good(
 
 def _write_for_clients(certificates: Certificates, authority: x509.Certificate) -> None:
     pem = authority.public_bytes(serialization.Encoding.PEM)
-    _write(certificates.ca_pem, pem)
-    _write(certificates.ca_der, authority.public_bytes(serialization.Encoding.DER))
-    _write(certificates.ca_bundle, Path(certifi.where()).read_bytes() + b"\n" + pem)
+    write_private(certificates.ca_pem, pem)
+    write_private(certificates.ca_der, authority.public_bytes(serialization.Encoding.DER))
+    write_private(certificates.ca_bundle, Path(certifi.where()).read_bytes() + b"\n" + pem)
 
 
-def _write(path: Path, data: bytes, only_if_new: bool = False) -> None:
+def write_private(path: Path, data: bytes, only_if_new: bool = False) -> None:
     """Write the whole file or nothing, mode 0600 from its first byte.
 
     Raises FileExistsError when `only_if_new` and somebody was faster.

@@ -31,6 +31,8 @@ def connection_variables(
         "IOTHUB_DEVICE_ID": device_id,
         "IOTHUB_DEVICE_CONNECTION_STRING": server.device_connection_string(own_device_id),
         "IOTHUB_DEVICE_SECURITY_TYPE": "connectionString",
+        "EVENT_HUB_CONN_STR": server.event_hub_connection_string(),
+        "EVENT_HUB_NAME": server.hub.event_hub_name,
         **_without_proxy(environment, server),
     }
 

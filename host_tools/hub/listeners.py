@@ -1,4 +1,4 @@
-"""Listening sockets of the hub, on loopback only, and what serves who comes in.
+"""Listening sockets of the hub, on loopback unless told otherwise, and what serves who comes in.
 
 Each server is an asynchronous context: leaving it closes the listener and every connection.
 """
@@ -44,8 +44,51 @@ def loopback_address(host: str) -> str:
         pass
     raise ServerError(
         f"{host} is not a loopback address, and the hub serves this machine only; "
-        "choose one of 127.0.0.1 to 127.255.255.254 with --host"
+        "choose one of 127.0.0.1 to 127.255.255.254 with --host, or see --expose"
     )
+
+
+def exposed_address(address: str) -> str:
+    """One IPv4 address that others in this network may reach. Raises ServerError for what could
+    be several, or reached from the internet."""
+    try:
+        found = ipaddress.IPv4Address(address)
+    except ValueError:
+        raise ServerError(
+            f"--expose {address} is not an IPv4 address, which boards need to find the hub; "
+            f"{_advice()}"
+        ) from None
+    if found.is_unspecified:
+        raise ServerError(
+            f"--expose {address} would open every network that this machine is in, and no "
+            f"certificate can be for that; {_advice()}"
+        )
+    if found.is_multicast or found.is_reserved:
+        raise ServerError(f"--expose {address} is the address of no machine; {_advice()}")
+    if found.is_global:
+        raise ServerError(
+            f"--expose {address} can be reached from the internet, which a hub for trying things "
+            f"out is not made for; use Azure IoT Hub there, or {_advice()}"
+        )
+    return str(found)
+
+
+def _advice() -> str:
+    own = own_address()
+    return f"name one address of this machine{f', like {own}' if own else ''}"
+
+
+def own_address() -> str | None:
+    """The address from which this machine speaks to others in its network; None: it has none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            # Connecting a datagram socket sends nothing; it only looks the way up.
+            # Source: RFC 5737, addresses for documentation, where nobody is.
+            probe.connect(("198.51.100.1", 9))
+        except OSError:
+            return None
+        found = str(probe.getsockname()[0])
+    return found if found != "0.0.0.0" else None
 
 
 def bind(host: str, port: int, option: str) -> socket.socket:
@@ -58,6 +101,8 @@ def bind(host: str, port: int, option: str) -> socket.socket:
 
 def _explain(host: str, port: int, option: str, error: OSError) -> str:
     where = f"port {port} on {host}"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{host} is not an address of this machine; {_advice()}"
     if error.errno == errno.EADDRINUSE:
         return (
             f"{where} is taken by another program; stop it, or choose another port with "

@@ -1,4 +1,5 @@
-"""The local hub as one thing: its state, its certificates, and its doors on loopback.
+"""The local hub as one thing: its state, its certificates, and its doors, on loopback unless an
+address is exposed to the network.
 
     async with HubServer(workspace=Path(".thermo")) as server:
         print(server.device_connection_string("dev1"))
@@ -10,6 +11,8 @@ no socket, no task and no open file behind.
 from __future__ import annotations
 
 import contextlib
+import itertools
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,12 +20,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
+from aiohttp import web
+
 from host_tools.hub import certificates
 from host_tools.hub.endpoints import amqp, mqtt
 from host_tools.hub.endpoints.rest import rest_app
+from host_tools.hub.endpoints.websocket import add_websockets
 from host_tools.hub.listeners import (
     Serve,
+    ServerError,
     bind,
+    exposed_address,
     loopback_address,
     serve_https,
     serve_streams,
@@ -67,6 +75,7 @@ class _Kind(NamedTuple):
     serve: Serve | None
 
 
+_Bound = tuple[_Kind, socket.socket]
 _KINDS = (
     _Kind("MQTT", "devices", "--mqtt-port", lambda ports: ports.mqtt, mqtt.serve_connection),
     _Kind("HTTPS", "services: REST", "--https-port", lambda ports: ports.https, None),
@@ -82,10 +91,13 @@ _KINDS = (
 
 class HubServer:
     """`state` None keeps everything in memory. `host_name` is the name in connection strings,
-    by default `localhost` or the address itself if it is another than 127.0.0.1.
+    by default the exposed address, else `localhost` or the address itself if it is another than
+    127.0.0.1.
 
-    `hub`, `certificates` and `doors` are there while it runs. Raises ServerError for an address
-    that is not loopback.
+    `expose`: one more address, for boards in the same network. What others can reach is behind
+    verified TLS and keys that nobody can guess; a state with other keys is refused.
+    `hub`, `certificates` and `doors` are there while it runs. Raises ServerError for a `host`
+    that is not loopback, and for an address that is not to be exposed.
     """
 
     def __init__(
@@ -96,9 +108,16 @@ class HubServer:
         ports: Ports = Ports(),
         host_name: str | None = None,
         clock: Callable[[], float] = time.time,
+        expose: str | None = None,
     ) -> None:
         self.host = loopback_address(host)
-        self.host_name = host_name or ("localhost" if self.host == "127.0.0.1" else self.host)
+        self.exposed = None if expose is None else exposed_address(expose)
+        if self.exposed == self.host:
+            raise ServerError(
+                f"--expose {self.exposed} is what --host has already, and only this machine "
+                "reaches it; name an address of this machine in its network"
+            )
+        self.host_name = host_name or self._address
         self.doors: list[Door] = []
         self.hub: Hub
         self.certificates: certificates.Certificates
@@ -125,26 +144,42 @@ class HubServer:
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(self.doors.clear)
             # Ports first: a taken one is the likeliest failure, and should leave no files.
-            sockets = [
-                stack.enter_context(bind(self.host, kind.port(self._wanted), kind.option))
-                for kind in _KINDS
-            ]
-            names = {"localhost", "127.0.0.1", self.host, self.host_name}
+            sockets = self._bind(stack)
+            names = {"localhost", "127.0.0.1", self.host, self.host_name, self._address}
             self.certificates = certificates.prepare(self._workspace, names)
             storage = Storage(self._state)
             stack.callback(storage.close)
             self.hub = Hub(self.host_name, storage, self._clock, names)
+            if self.exposed is not None:
+                _refuse_known_keys(self.hub)
             context = server_context(self.certificates.server)
             await stack.enter_async_context(swept(self.hub))
-            for kind, bound in zip(_KINDS, sockets, strict=True):
+            for kind, bound in sockets:
                 serving = (
                     serve_streams(bound, context, kind.serve, self.hub)
                     if kind.serve
-                    else serve_https(bound, context, rest_app(self.hub))
+                    else serve_https(bound, context, self._web_app())
                 )
                 await stack.enter_async_context(serving)
-                self.doors.append(Door(kind.name, kind.use, self.host, bound.getsockname()[1]))
+                self.doors.append(Door(kind.name, kind.use, *bound.getsockname()))
             self._stack = stack.pop_all()
+
+    def _bind(self, stack: contextlib.ExitStack | contextlib.AsyncExitStack) -> list[_Bound]:
+        """A socket for each kind of door; the exposed address has the same ports as loopback."""
+        bound = []
+        for kind in _KINDS:
+            inner = stack.enter_context(bind(self.host, kind.port(self._wanted), kind.option))
+            bound.append((kind, inner))
+        if self.exposed is not None:
+            for kind, inner in tuple(bound):
+                port = inner.getsockname()[1]
+                bound.append((kind, stack.enter_context(bind(self.exposed, port, kind.option))))
+        return bound
+
+    def _web_app(self) -> web.Application:
+        app = rest_app(self.hub)
+        add_websockets(app, self.hub)
+        return app
 
     async def stop(self) -> None:
         """Close the doors, then the state. Harmless when not started."""
@@ -163,6 +198,11 @@ class HubServer:
             policy, host if port == 443 else f"{host}:{port}"
         )
 
+    def event_hub_connection_string(self, policy: str = "service") -> str:
+        """For clients of Event Hubs, who know no port but 5671."""
+        host = self.host_name if self._is_reached_by_name else self._address
+        return self.hub.event_hub_connection_string(host, policy)
+
     def device_connection_string(self, device_id: str) -> str:
         """Raises HubError 404001."""
         text = self.hub.device_connection_string(device_id)
@@ -174,9 +214,37 @@ class HubServer:
             self.hub.registry.create({"deviceId": device_id})
 
     @property
+    def device_host(self) -> str:
+        """The name or address that devices dial."""
+        return self.host_name if self._is_reached_by_name else self._address
+
+    @property
     def _address(self) -> str:
+        if self.exposed is not None:
+            return self.exposed
         return "localhost" if self.host == "127.0.0.1" else self.host
 
     @property
     def _is_reached_by_name(self) -> bool:
         return self.host_name in (self._address, self.host)
+
+
+def _refuse_known_keys(hub: Hub) -> None:
+    """Raises ServerError if anybody could guess a key of this state.
+
+    Policies have generated keys always; a device's may have been given to it, and may then come
+    from a text that everybody reads.
+    """
+    for device_id in hub.registry.device_ids():
+        if not all(is_generated(key) for key in hub.registry.keys(device_id) if key):
+            raise ServerError(
+                f"the device {device_id} of this state has a key that was not generated, and "
+                "with --expose others could try it; delete the device, or start without --state"
+            )
+
+
+def is_generated(key: bytes) -> bool:
+    """Whether `key` can have come from a random generator: false for short ones, words, and
+    what has a pattern. Of random keys it refuses less than one in 10^9."""
+    steps = {(after - before) % 256 for before, after in itertools.pairwise(key)}
+    return len(key) >= 32 and len(set(key)) >= 16 and len(steps) >= 16 and not key.isascii()

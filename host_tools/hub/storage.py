@@ -142,6 +142,15 @@ class Storage:
             for part, number, enqueued_ms, head, body in rows
         ]
 
+    def first_event_since(self, partition: int, enqueued_ms: int) -> int | None:
+        """Sequence number of the first event of a partition that is not older."""
+        rows = self._database.execute(
+            "SELECT min(number) FROM events WHERE part = ? AND enqueued_ms >= ?",
+            (partition, enqueued_ms),
+        )
+        (number,) = rows.fetchone()
+        return None if number is None else int(number)
+
     def sequence_ranges(self) -> dict[int, tuple[int, int]]:
         """First and last sequence number of each partition that holds events."""
         rows = self._database.execute(

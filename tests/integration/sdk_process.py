@@ -22,5 +22,5 @@ async def run_sdk_script(script: str, environment: dict[str, str]) -> str:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    assert process.returncode == 0, failure.decode()
+    assert process.returncode == 0, output.decode() + failure.decode()
     return output.decode()

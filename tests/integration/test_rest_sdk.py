@@ -350,9 +350,38 @@ def test_all_twins_page_by_page(tls):
         assert found == ["p0", "p1", "p2", "p3", "p4", "t1"], found
         with refused("Bad Request", "ArgumentInvalid"):
             iothub_registry_manager.query_iot_hub(QuerySpecification(query="SELECT a FROM b"))
+        some = QuerySpecification(query="SELECT * FROM devices WHERE deviceId IN ['p1', 't1']")
+        twins = iothub_registry_manager.query_iot_hub(some).items
+        assert [twin.device_id for twin in twins] == ["p1", "t1"]
+        count = QuerySpecification(query="SELECT COUNT() AS n FROM devices WHERE status='enabled'")
+        (row,) = iothub_registry_manager.query_iot_hub(count).items
+        assert row.additional_properties == {"n": 6}, row
         """,
         hub,
     )
+
+
+def test_many_identities_at_once(tls):
+    hub = _new_hub()
+    run_script(
+        tls,
+        """
+        from azure.iot.hub.models import ExportImportDevice
+        entries = [ExportImportDevice(id=f"n{n}", import_mode="create", status="enabled",
+                                      tags={"n": n}) for n in range(100)]
+        done = iothub_registry_manager.bulk_create_or_update_devices(entries)
+        assert done.is_successful and not done.errors, done
+        again = iothub_registry_manager.bulk_create_or_update_devices(entries[:2])
+        assert not again.is_successful
+        told = [(error.device_id, error.error_code) for error in again.errors]
+        assert told == [("n0", "DeviceAlreadyExists"), ("n1", "DeviceAlreadyExists")], told
+        gone = [ExportImportDevice(id=f"n{n}", import_mode="delete") for n in range(99)]
+        assert iothub_registry_manager.bulk_create_or_update_devices(gone).is_successful
+        """,
+        hub,
+    )
+    assert hub.registry.device_ids() == ("n99", "t1")
+    assert hub.twins.get("n99")["tags"] == {"n": 99}
 
 
 def test_queue_is_purged(tls):

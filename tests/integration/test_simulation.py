@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -32,7 +33,8 @@ class Trial:
     def __init__(self, folder: Path, main: str, **environment: str) -> None:
         firmware = folder / "firmware"
         if not firmware.exists():
-            shutil.copytree(ROOT / "firmware" / "drivers", firmware / "drivers")
+            for room in ("drivers", "system"):
+                shutil.copytree(ROOT / "firmware" / room, firmware / room)
         (firmware / "boot.py").write_text(BOOT)
         (firmware / "main.py").write_text(main)
         board = ROOT / "boards" / "UNIX"
@@ -185,6 +187,67 @@ def test_the_watchdog_bites_in_a_call_that_hangs_too(tmp_path: Path) -> None:
     began = time.monotonic()
     assert Trial(tmp_path, main).run_to_its_end() == 0
     assert time.monotonic() - began < 5
+
+
+HOLD = """
+import board, time
+if board.reset_cause() == 'watchdog':
+    raise SystemExit
+%s
+board.hold_watchdog(1200)
+for tenth in range(100):
+    print(tenth)
+    time.sleep_ms(100)
+"""
+
+
+def tenths_until_the_bite(tmp_path: Path, arm: str, **environment: str) -> int:
+    trial = Trial(tmp_path, HOLD % arm, **environment)
+    assert trial.run_to_its_end() == 0
+    assert trial.lines[-1] == "simulation: reset (watchdog)"
+    return int(trial.lines[-2])
+
+
+def test_a_held_watchdog_bites_when_the_hold_is_over(tmp_path: Path) -> None:
+    # Limit and hold one after the other; a bite is seen up to 50 ms late
+    assert 14 <= tenths_until_the_bite(tmp_path, "board.watchdog(300)") <= 25
+
+
+def test_a_soft_reset_leaves_the_watchdog_armed(tmp_path: Path) -> None:
+    armed = {"THERMO_WATCHDOG_ARMED": "300"}
+    assert 14 <= tenths_until_the_bite(tmp_path, "", **armed) <= 25
+    # ... and nothing feeds it any more, until somebody does
+    main = "import board, time\nprint(board.reset_cause())\ntime.sleep_ms(2500)\n"
+    trial = Trial(tmp_path, main, **armed)
+    trial.thermostat._reset_times = deque(maxlen=1)
+    with pytest.raises(SimulationError, match="reset itself more than 1 times"):
+        trial.run_to_its_end()
+    assert trial.lines == ["power_on", "simulation: reset (watchdog)", "watchdog"]
+
+
+def test_a_watchdog_that_is_set_again_is_one_and_no_longer_held(tmp_path: Path) -> None:
+    main = (
+        "import board, time\n"
+        "from simulated.watchdog import armed_ms\n"
+        "if board.reset_cause() == 'watchdog':\n"
+        "    raise SystemExit\n"
+        "board.hold_watchdog(20000)\n"
+        "print(armed_ms())\n"
+        "board.watchdog(300)\n"
+        "board.hold_watchdog(20000)\n"
+        "time.sleep_ms(900)\n"
+        "watchdog = board.watchdog(1500)\n"
+        "print(armed_ms())\n"
+        "for _ in range(10):\n"
+        "    time.sleep_ms(100)\n"
+        "    watchdog.feed()\n"
+        "time.sleep_ms(900)\n"
+        "print('alive')\n"
+        "time.sleep(20)\n"
+    )
+    trial = Trial(tmp_path, main)
+    assert trial.run_to_its_end() == 0
+    assert trial.lines == ["0", "1500", "alive", "simulation: reset (watchdog)"]
 
 
 def test_collecting_garbage_beside_the_watchdog_is_safe(tmp_path: Path) -> None:

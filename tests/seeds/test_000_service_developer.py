@@ -1,28 +1,14 @@
 """Seed 000: the service developer's examples, run as a user would, through `thermo hub exec`."""
 
-import json
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-SCRIPTS = Path(__file__).parent / "scripts"
+from hub_exec import run as run_seed
+
 REPORT_FIELDS = {"maxTemp", "minTemp", "avgTemp", "startTime", "endTime"}
 
 
 def run(thermostat: str, script: str) -> dict[str, Any]:
-    """What the script saw, or a failure with everything it printed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "host_tools.cli", "hub", "exec", "--thermostat", thermostat]
-        + ["--", sys.executable, str(SCRIPTS / script)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return dict(json.loads(done.stdout.strip().splitlines()[-1]))
+    return run_seed(script, options=("--thermostat", thermostat))
 
 
 def check_report(report: dict[str, Any]) -> None:

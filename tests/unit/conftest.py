@@ -3,7 +3,9 @@ without chance."""
 
 import asyncio
 import gc
+import sys
 import time
+import traceback
 
 import hypothesis
 
@@ -35,3 +37,4 @@ time.sleep_ms = lambda ms: time.sleep(ms / 1000)
 asyncio.sleep_ms = lambda ms: asyncio.sleep(ms / 1000)
 gc.mem_free = lambda: 1 << 17
 gc.mem_alloc = lambda: 1 << 16
+sys.print_exception = lambda error, file=None: traceback.print_exception(error, file=file)

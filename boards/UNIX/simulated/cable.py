@@ -19,6 +19,9 @@ _READ_MEMORY = const(5)  # bus a, address b, register c, n wanted
 _RECOVER = const(6)  # bus a
 _SET_PIN = const(7)  # pin a, level b
 _SET_LED = const(8)  # level a
+_RESET_LINE = const(9)  # one-wire bus a, a byte -> whether a chip is there
+_SLOTS = const(10)  # one-wire bus a, b bits of each byte, n bytes -> n bytes
+_CHIP_TEMPERATURE = const(11)  # -> 0.01 °C in two bytes, the low one first
 
 _REQUEST_PIPE = const("/house.request")
 _ANSWER_PIPE = const("/house.answer")
@@ -68,6 +71,17 @@ class Remote:
             raise ValueError("I2C bus %r: this board has 0 and 1" % number)
         return self._buses[number]
 
+    def line(self, number):
+        if number != 0:
+            raise ValueError("one-wire bus %r: this board has 0" % number)
+        return RemoteLine(self, number)
+
+    def chip_temperature(self):
+        found = bytearray(self.call(_CHIP_TEMPERATURE, 0, 0, 0, 0, None))
+        self.take(found)
+        value = found[1] << 8 | found[0]
+        return (value - 0x10000 if value & 0x8000 else value) / 100
+
     def pin(self, index):
         return self._pins[index]
 
@@ -109,6 +123,29 @@ class RemoteBus:
     def readfrom_mem_into(self, address, register, buffer):
         self._remote.call(_READ_MEMORY, self._number, address, register, len(buffer), None)
         self._remote.take(buffer)
+
+
+class RemoteLine:
+    """A one-wire line; see `simulated.onewire`. Without a house nobody is on it."""
+
+    def __init__(self, remote, number):
+        self._remote = remote
+        self._number = number
+
+    def reset(self):
+        return bool(self._exchange(_RESET_LINE, 0, b"\x00")[0])
+
+    def slots(self, data, bits):
+        return self._exchange(_SLOTS, bits, data)
+
+    def _exchange(self, operation, bits, data):
+        answer = bytearray(len(data))
+        try:
+            self._remote.call(operation, self._number, bits, 0, len(data), data)
+            self._remote.take(answer)
+        except OSError:
+            pass
+        return answer
 
 
 class RemotePin:

@@ -23,6 +23,9 @@ _READ_MEMORY = const(5)  # bus a, address b, register c, n wanted
 _RECOVER = const(6)  # bus a
 _SET_PIN = const(7)  # pin a, level b
 _SET_LED = const(8)  # level a
+_RESET_LINE = const(9)  # one-wire bus a, a byte -> whether a chip is there
+_SLOTS = const(10)  # one-wire bus a, b bits of each byte, n bytes -> n bytes
+_CHIP_TEMPERATURE = const(11)  # -> 0.01 °C in two bytes, the low one first
 
 _REQUEST_PIPE = const("/house.request")
 _ANSWER_PIPE = const("/house.answer")
@@ -51,6 +54,14 @@ def _perform(site, operation, a, b, c, n, requests):
         site.bus(a).recover()
     elif operation == _SCAN:
         return bytes(site.bus(a).scan())
+    elif operation == _RESET_LINE:
+        requests.read(n)
+        return bytes((site.line(a).reset(),))
+    elif operation == _SLOTS:
+        return site.line(a).slots(requests.read(n), b)
+    elif operation == _CHIP_TEMPERATURE:
+        value = round(site.chip_temperature() * 100)
+        return bytes((value & 0xFF, value >> 8 & 0xFF))
     elif operation == _WRITE:
         site.bus(a).writeto(b, requests.read(n))
     elif operation == _WRITE_MEMORY:

@@ -2,6 +2,7 @@
 
     bus 0   SHT4x at 0x44 in room 0      relay 0 heats room 0
     bus 1   BME280 at 0x76 in room 1     relay 1 heats room 1
+    one-wire 0   DS18B20 28-0000075a1b2c in room 1
 
 It stands in a process of its own (`house_process`), or, for tests and by hand, beside the
 firmware in one.
@@ -12,6 +13,7 @@ import time
 
 from simulated.bme280 import BME280
 from simulated.bus import Bus
+from simulated.ds18b20 import DS18B20, Line
 from simulated.heater import HeaterPin
 from simulated.house import House, unix_ms
 from simulated.outside import Outside
@@ -19,6 +21,8 @@ from simulated.room import Room
 from simulated.sht4x import SHT4x
 
 _FASTEST = 100000
+# What the processor's own work adds to the air of room 0, where the board hangs
+_SELF_HEATING_K = 12
 
 
 def number(name, kind, default, lowest, highest):
@@ -54,12 +58,23 @@ class Site:
         self._buses = (Bus(), Bus())
         self._buses[0].attach(0x44, SHT4x(time, self.house.air(0)))
         self._buses[1].attach(0x76, BME280(time, self.house.air(1)))
+        self._line = Line()
+        self._line.chips.append(DS18B20(time, self.house.air(1)))
 
     def bus(self, number):
         """Raises ValueError if there is none."""
         if not 0 <= number < len(self._buses):
             raise ValueError("I2C bus %r: this board has 0 and 1" % number)
         return self._buses[number]
+
+    def line(self, number):
+        """The one-wire line. Raises ValueError if there is none."""
+        if number != 0:
+            raise ValueError("one-wire bus %r: this board has 0" % number)
+        return self._line
+
+    def chip_temperature(self):
+        return self.house.air(0).temperature_c() + _SELF_HEATING_K
 
     def pin(self, index):
         """Raises IndexError if there is none."""

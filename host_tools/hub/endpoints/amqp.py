@@ -16,6 +16,9 @@ from collections.abc import Sequence
 from host_tools.hub.endpoints.amqp_cbs import build_cbs_route
 from host_tools.hub.endpoints.amqp_connection import Connection
 from host_tools.hub.endpoints.amqp_devicebound import build_devicebound_route
+from host_tools.hub.endpoints.amqp_events import build_events_route
+from host_tools.hub.endpoints.amqp_feedback import build_feedback_route
+from host_tools.hub.endpoints.amqp_management import build_management_route
 from host_tools.hub.endpoints.amqp_nodes import Grants, Route
 from host_tools.hub.state.hub import Hub
 from host_tools.hub.tls import abort
@@ -35,7 +38,13 @@ _open_connections: weakref.WeakKeyDictionary[Hub, int] = weakref.WeakKeyDictiona
 
 def build_routes(grants: Grants) -> Sequence[Route]:
     """The nodes of the hub. A further one is one more line."""
-    return (build_cbs_route(grants), build_devicebound_route(grants))
+    return (
+        build_cbs_route(grants),
+        build_devicebound_route(grants),
+        build_events_route(grants),
+        build_feedback_route(grants),
+        build_management_route(grants),
+    )
 
 
 async def serve_connection(

@@ -15,6 +15,7 @@ from host_tools.hub.wire.amqp_performatives import (
     FIRST,
     RECEIVER,
     SENDER,
+    SETTLED,
     Attach,
     Error,
     Source,
@@ -43,6 +44,8 @@ def open_link(session: Session, attach: Attach) -> None:
     else:
         if route.outgoing is None:
             raise LinkError("nothing can be received there", NOT_FOUND)
+        if route.sends_settled:
+            attach.snd_settle_mode = SETTLED
         link = OutgoingLink(session, attach, address)
         link.handler = route.outgoing(link, match)
     link.needs_grant = route.needs_grant

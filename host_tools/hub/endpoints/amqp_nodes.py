@@ -34,13 +34,17 @@ OpenSender = Callable[[OutgoingLink, "re.Match[str]"], Sender]
 @dataclass(frozen=True)
 class Route:
     """`incoming` and `outgoing` make the handler of a new link, from the link and the match of
-    `pattern` with its address; they raise LinkError to refuse it. None: no such direction."""
+    `pattern` with its address; they raise LinkError to refuse it. None: no such direction.
+
+    `sends_settled`: nobody asks what became of what is sent there, whatever the client wants.
+    """
 
     pattern: str
     incoming: OpenReceiver | None = None
     outgoing: OpenSender | None = None
     needs_grant: bool = True
     max_message_bytes: int = 65536
+    sends_settled: bool = False
 
     def match(self, address: str) -> re.Match[str] | None:
         # Clients differ in the case of `messages/serviceBound` and of `$default`.
@@ -65,8 +69,9 @@ class Grants:
     def put(self, audience: str, token: str) -> Grant:
         """Check a token and remember it, in place of an earlier one for the same audience.
         Raises: HubError 401003."""
-        path = self._own_path(audience)
-        grant = self.hub.policies.authorize(token, path, SERVICE_CONNECT)
+        asked = self._own_path(audience)
+        grant = self.check(asked, token)
+        path = asked.lower()
         if len(self._ends) >= MAX_GRANTS and path not in self._ends:
             raise LinkError("too many tokens", "amqp:resource-limit-exceeded")
         now = self.hub.clock()
@@ -74,6 +79,10 @@ class Grants:
         end = grant.expiry_s if grant.expiry_s > now else grant.expiry_s + CLOCK_SKEW_S
         self._ends[path] = float(end)
         return grant
+
+    def check(self, path: str, token: str) -> Grant:
+        """Whether a token is good for a path, without remembering it. Raises: HubError 401003."""
+        return self.hub.policies.authorize(token, path, SERVICE_CONNECT)
 
     def cover(self, address: str) -> bool:
         """Whether a token that still holds is good for the address, by whole segments."""
@@ -89,4 +98,4 @@ class Grants:
         authority, _, path = re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*://", "", audience).partition("/")
         if not self.hub.is_own_host(unquote(authority)):
             raise HubError(401003, "IoTHubUnauthorized", 401, "The audience is another host.")
-        return path.strip("/").lower()
+        return path.strip("/")

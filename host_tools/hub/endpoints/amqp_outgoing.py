@@ -39,7 +39,7 @@ class OutgoingLink(Link):
     def __init__(self, session: Session, attach: Attach, address: str) -> None:
         super().__init__(session, attach, address)
         self.handler: Sender | None = None
-        self._sends_settled = attach.snd_settle_mode != UNSETTLED
+        self.sends_settled = attach.snd_settle_mode != UNSETTLED
         self._delivery_count = 0
         self._credit = 0
         self._unsettled: set[int] = set()
@@ -65,7 +65,7 @@ class OutgoingLink(Link):
     def send(self, message: Message) -> int:
         """Queue a message. Returns: the delivery id that `on_settled` will name."""
         delivery_id = self.session.next_delivery_id()
-        if not self._sends_settled:
+        if not self.sends_settled:
             self._unsettled.add(delivery_id)
         self._queue.append((delivery_id, build_message(message)))
         self.pump()
@@ -128,7 +128,7 @@ class OutgoingLink(Link):
         size = self.session.max_chunk_bytes
         chunk = payload[self._offset : self._offset + size]
         has_more = self._offset + size < len(payload)
-        transfer = Transfer(self.handle, settled=self._sends_settled, more=has_more)
+        transfer = Transfer(self.handle, settled=self.sends_settled, more=has_more)
         if self._offset == 0:
             transfer.delivery_id = delivery_id
             # .NET's client wants tags of 16 bytes.

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from host_tools.hub.endpoints import rest_devices, rest_twins
+from host_tools.hub.endpoints import rest_devices, rest_feedback, rest_query, rest_twins
 from host_tools.hub.endpoints.rest_call import Answer, Call, Operation
 from host_tools.hub.endpoints.rest_errors import error_answer
 from host_tools.hub.state.errors import HubError, malformed, too_large, unauthorized
@@ -45,13 +45,25 @@ def _route(text: str, permission: str, operation: Operation, newer: bool = False
 
 ROUTES = (
     _route("GET /devices", REGISTRY_READ, rest_devices.list_devices),
-    _route("POST /devices/query", REGISTRY_READ, rest_devices.query_devices),
+    _route("POST /devices", REGISTRY_WRITE, rest_devices.update_devices),
+    _route("POST /devices/query", REGISTRY_READ, rest_query.query_devices),
     _route("GET /devices/*", REGISTRY_READ, rest_devices.get_device),
     _route("PUT /devices/*", REGISTRY_WRITE, rest_devices.put_device),
     _route("DELETE /devices/*", REGISTRY_WRITE, rest_devices.delete_device),
     _route("DELETE /devices/*/commands", SERVICE_CONNECT, rest_devices.purge_commands),
     _route("GET /statistics/devices", REGISTRY_READ, rest_devices.registry_statistics),
     _route("GET /statistics/service", REGISTRY_READ, rest_devices.service_statistics),
+    _route("GET /messages/serviceBound/feedback", SERVICE_CONNECT, rest_feedback.receive_feedback),
+    _route(
+        "DELETE /messages/serviceBound/feedback/*",
+        SERVICE_CONNECT,
+        rest_feedback.complete_feedback,
+    ),
+    _route(
+        "POST /messages/serviceBound/feedback/*/abandon",
+        SERVICE_CONNECT,
+        rest_feedback.abandon_feedback,
+    ),
     _route("GET /twins/*", SERVICE_CONNECT, rest_twins.get_twin),
     _route("PATCH /twins/*", SERVICE_CONNECT, rest_twins.patch_twin),
     _route("PUT /twins/*", SERVICE_CONNECT, rest_twins.put_twin),

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from host_tools.hub.state import errors
 from host_tools.hub.state.connections import Connections
 from host_tools.hub.state.documents import Json, JsonObject
+from host_tools.hub.state.feedback import SUCCESS, Feedback, is_wanted
 from host_tools.hub.state.registry import Registry
 from host_tools.hub.state.store import Change, Changes, Store
 
@@ -69,11 +70,13 @@ class C2d:
         clock: Callable[[], float],
         registry: Registry,
         connections: Connections,
+        feedback: Feedback,
     ) -> None:
         self._store = store
         self._clock = clock
         self._registry = registry
         self._connections = connections
+        self._feedback = feedback
         self._queues: dict[str, list[Message]] = {}
         last = 0
         for key, document in store.load(_KIND):
@@ -122,10 +125,8 @@ class C2d:
         """The device has it (its PUBACK): drop the message; committed when it returns.
         Raises: HubError 412002 when the lock is lost."""
         message = self._locked(device_id, lock)
-        self._store.write([Change(_KIND, _key(device_id, message), None)])
-        self._queues[device_id].remove(message)
+        self._end(device_id, [message], SUCCESS)
         self._connections.touch(device_id)
-        self._settled(device_id, message, "Success")
 
     def abandon(self, device_id: str, lock: str) -> None:
         """Put a message back, counted: the tenth time it is given up.
@@ -134,7 +135,7 @@ class C2d:
         message.lock = ""
         message.delivery_count += 1
         if message.delivery_count >= MAX_DELIVERIES:
-            self._dead_letter(device_id, [message], "DeliveryCountExceeded")
+            self._end(device_id, [message], "DeliveryCountExceeded")
         else:
             self._store.write([_change(device_id, message)])
             self._wake(device_id)
@@ -148,7 +149,7 @@ class C2d:
         """Drop every queued message. Returns: how many."""
         self._registry.require(device_id)
         messages = list(self._queues.get(device_id, ()))
-        self._dead_letter(device_id, messages, "Purged")
+        self._end(device_id, messages, "Purged")
         return len(messages)
 
     def count(self, device_id: str) -> int:
@@ -190,7 +191,7 @@ class C2d:
                 freed = True
             if not message.lock and message.expires_s is not None and message.expires_s <= now:
                 expired.append(message)
-        self._dead_letter(device_id, expired, "Expired")
+        self._end(device_id, expired, "Expired")
         return freed
 
     def _locked(self, device_id: str, lock: str) -> Message:
@@ -200,16 +201,26 @@ class C2d:
                 return message
         raise errors.lock_lost(device_id)
 
-    def _dead_letter(self, device_id: str, messages: list[Message], outcome: str) -> None:
+    def _end(self, device_id: str, messages: list[Message], outcome: str) -> None:
+        """The one place where messages end, and with them, in one write, who wants to hear of
+        it is told."""
         if not messages:
             return
-        self._store.write([Change(_KIND, _key(device_id, each), None) for each in messages])
-        for message in messages:
-            self._queues[device_id].remove(message)
-            self._settled(device_id, message, outcome)
-
-    def _settled(self, device_id: str, message: Message, outcome: str) -> None:
-        """The one place where a message ends; `message.ack` says who wants to hear of it."""
+        changes = [Change(_KIND, _key(device_id, each), None) for each in messages]
+        told = []
+        for each in messages:
+            if is_wanted(each.ack, outcome):
+                generation_id = self._registry.generation_id(device_id)
+                more, keep = self._feedback.record(
+                    each.message_id or "", device_id, generation_id, outcome
+                )
+                changes += more
+                told.append(keep)
+        self._store.write(changes)
+        for each in messages:
+            self._queues[device_id].remove(each)
+        for keep in told:
+            keep()
 
     def _wake(self, device_id: str) -> None:
         connection = self._connections.current(device_id)

@@ -45,7 +45,12 @@ class Connections:
         self._unsaved: set[str] = set()
         self._waiters: dict[str, set[asyncio.Future[None]]] = {}
         self._sessions: dict[str, dict[str, int]] = {}
+        self._observers: list[Callable[[str, bool], None]] = []
         self._load()
+
+    def on_change(self, observer: Callable[[str, bool], None]) -> None:
+        """Call `observer` with the device id and whether it is connected, when that changes."""
+        self._observers.append(observer)
 
     def attach(self, device_id: str, connection: Connection, clean_session: bool = False) -> bool:
         """Make `connection` the device's own, closing the one before.
@@ -60,6 +65,8 @@ class Connections:
         self._live[device_id] = connection
         self.touch(device_id)
         self._state_changed(device_id)
+        if former is None:
+            self._tell(device_id, True)
         if former is not None and former is not connection:
             former.close("another connection of the same device took over")
         self._wake(device_id)
@@ -71,6 +78,7 @@ class Connections:
             return False
         del self._live[device_id]
         self._state_changed(device_id)
+        self._tell(device_id, False)
         return True
 
     def drop(self, device_id: str, reason: str) -> None:
@@ -79,6 +87,7 @@ class Connections:
         if connection is not None:
             self._state_changed(device_id)
             connection.close(reason)
+            self._tell(device_id, False)
 
     def current(self, device_id: str) -> Connection | None:
         return self._live.get(device_id)
@@ -183,6 +192,10 @@ class Connections:
     def _state_changed(self, device_id: str) -> None:
         self._changed_at[device_id] = self._clock()
         self._unsaved.add(device_id)
+
+    def _tell(self, device_id: str, is_connected: bool) -> None:
+        for observer in self._observers:
+            observer(device_id, is_connected)
 
     def _wake(self, device_id: str) -> None:
         for waiter in list(self._waiters.get(device_id, ())):

@@ -73,6 +73,11 @@ def lock_lost(device_id: str) -> HubError:
     return HubError(412002, "DeviceMessageLockLost", 412, text)
 
 
+def feedback_lock_lost() -> HubError:
+    text = "The lock on the feedback is lost or was never given."
+    return HubError(412002, "DeviceMessageLockLost", 412, text)
+
+
 def too_large(message: str) -> HubError:
     return HubError(413001, "MessageTooLarge", 413, message)
 

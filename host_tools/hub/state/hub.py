@@ -5,14 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
+from host_tools.hub.state.bulk import Bulk
 from host_tools.hub.state.c2d import C2d
 from host_tools.hub.state.connections import Connections
+from host_tools.hub.state.consumers import Consumers
+from host_tools.hub.state.feedback import Feedback
 from host_tools.hub.state.methods import Methods
+from host_tools.hub.state.notices import Notices
 from host_tools.hub.state.policies import Policies
 from host_tools.hub.state.registry import Registry
 from host_tools.hub.state.store import Store
 from host_tools.hub.state.telemetry import Telemetry
 from host_tools.hub.state.twins import Twins
+
+LOCAL_NAME = "localhub"
 
 
 class Hub:
@@ -32,15 +38,38 @@ class Hub:
     ) -> None:
         self.host_name = host_name
         self.clock = clock
+        self.started_s = clock()
         self.storage = storage
         self.host_names = frozenset(name.lower() for name in (host_name, *aliases))
         self.connections = Connections(storage, clock)
         self.registry = Registry(storage, clock, self.connections)
-        self.c2d = C2d(storage, clock, self.registry, self.connections)
+        self.feedback = Feedback(storage, clock)
+        self.c2d = C2d(storage, clock, self.registry, self.connections, self.feedback)
         self.twins = Twins(storage, clock, self.registry, self.connections)
+        self.bulk = Bulk(self.registry, self.twins)
         self.methods = Methods(self.registry, self.connections)
         self.telemetry = Telemetry(storage, clock, self.registry, self.connections)
+        self.notices = Notices(
+            host_name, clock, self.telemetry, self.registry, self.twins, self.connections
+        )
+        self.consumers = Consumers()
         self.policies = Policies(storage, clock, self.registry, host_name, self.host_names)
+
+    @property
+    def event_hub_name(self) -> str:
+        """The Event Hubs-compatible name: the first word of the host's, if it has several."""
+        word, dot, _ = self.host_name.partition(".")
+        return LOCAL_NAME if not dot or word.isdigit() else word
+
+    def event_hub_connection_string(self, host: str, policy: str = "service") -> str:
+        """What clients of Event Hubs read telemetry with. Raises: KeyError, an unknown policy."""
+        found = self.policies.get(policy)
+        if found is None:
+            raise KeyError(policy)
+        return (
+            f"Endpoint=sb://{host}/;SharedAccessKeyName={policy};"
+            f"SharedAccessKey={found.primary_key};EntityPath={self.event_hub_name}"
+        )
 
     def is_own_host(self, host: str) -> bool:
         """Whether `host`, with or without a port, in any case, is a name of this hub."""
@@ -56,6 +85,7 @@ class Hub:
         """Let time pass: locks and messages expire, old events go. Call about once a second."""
         self.connections.sweep()
         self.c2d.sweep()
+        self.feedback.sweep()
         self.telemetry.sweep()
 
     async def flush(self) -> None:

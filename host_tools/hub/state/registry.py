@@ -49,6 +49,7 @@ class Registry:
         self._clock = clock
         self._connections = connections
         self._devices: dict[str, Identity] = {}
+        self._observers: list[Callable[[str], None]] = []
         self._parts: list[DevicePart] = [connections]
         self._last_generation = 0
         self.queue_length: Callable[[str], int] = lambda device_id: 0
@@ -65,6 +66,8 @@ class Registry:
             raise errors.device_exists(device_id)
         now = self._clock()
         self._keep(merge(blank(device_id, self._fresh_generation(now)), identity, now))
+        for observer in self._observers:
+            observer(device_id)
         return self.get(device_id)
 
     def update(self, device_id: str, identity: JsonObject, if_match: str | None) -> JsonObject:
@@ -167,6 +170,10 @@ class Registry:
             "enabledDeviceCount": enabled,
             "disabledDeviceCount": len(self._devices) - enabled,
         }
+
+    def on_create(self, observer: Callable[[str], None]) -> None:
+        """Call `observer` with the id of each device that was made."""
+        self._observers.append(observer)
 
     def on_delete(self, part: DevicePart) -> None:
         """`part` keeps something for devices, which goes when they are deleted."""

@@ -42,6 +42,9 @@ class Store(Protocol):
     def read_events(self, partition: int, first: int, limit: int) -> list[EventRow]:
         """Events of a partition from sequence number `first` on."""
 
+    def first_event_since(self, partition: int, enqueued_ms: int) -> int | None:
+        """Sequence number of the first event of a partition that is not older."""
+
     def sequence_ranges(self) -> dict[int, tuple[int, int]]:
         """First and last sequence number of each partition that holds events."""
 

@@ -85,6 +85,7 @@ class Telemetry:
         for partition, (_, last) in store.sequence_ranges().items():
             if partition < partitions:
                 self._last[partition] = last
+        self._committed = list(self._last)
         self._uncommitted: list[Event] = []
         self._subscribers: list[Callable[[Event], None]] = []
         self._swept_s = 0.0
@@ -107,11 +108,38 @@ class Telemetry:
         self._registry.require(device_id)
         _check_size(body, bag)
         event = self._build(device_id, body, bag, model_id, auth_method)
-        self._last[event.partition] = event.sequence_number
-        self._uncommitted.append(event)
-        self._store.append_event(_to_row(event))
+        self._keep(event)
         self._connections.touch(device_id)
         return event
+
+    def append_notice(
+        self,
+        device_id: str,
+        body: bytes,
+        system: dict[str, str],
+        properties: dict[str, str],
+        source: str,
+    ) -> None:
+        """Take an event of the hub's own about a device, which need not exist any more."""
+        enqueued_ms = int(self._clock() * 1000)
+        partition = self.partition_of(device_id)
+        annotations: dict[str, str | int] = {
+            "iothub-connection-device-id": device_id,
+            "iothub-enqueuedtime": enqueued_ms,
+            "iothub-message-source": source,
+        }
+        self._keep(
+            Event(
+                partition=partition,
+                sequence_number=self._last[partition] + 1,
+                enqueued_ms=enqueued_ms,
+                device_id=device_id,
+                body=body,
+                system=system,
+                properties=dict(properties.items()),
+                annotations=annotations,
+            )
+        )
 
     def subscribe(self, callback: Callable[[Event], None]) -> Callable[[], None]:
         """Call `callback` with every event once it is committed. Returns: the way to stop."""
@@ -124,16 +152,40 @@ class Telemetry:
         return unsubscribe
 
     def read(self, partition: int, first: int = 0, limit: int = 100) -> list[Event]:
-        """Stored events of a partition, from sequence number `first` on."""
-        return [_from_row(row) for row in self._store.read_events(partition, first, limit)]
+        """Committed events of a partition, from sequence number `first` on."""
+        limit = min(limit, self._committed[partition] - first + 1)
+        rows = self._store.read_events(partition, first, limit) if limit > 0 else ()
+        return [_from_row(row) for row in rows]
 
     def partition_of(self, device_id: str) -> int:
         digest = hashlib.sha256(device_id.encode("utf-8")).digest()
         return int.from_bytes(digest[:4], "big") % self.partitions
 
     def last_sequence_number(self, partition: int) -> int:
-        """−1 for an empty partition."""
-        return self._last[partition]
+        """Of what is committed; −1 for an empty partition."""
+        return self._committed[partition]
+
+    def last_event(self, partition: int) -> Event | None:
+        found = self.read(partition, self._committed[partition], 1)
+        return found[0] if found else None
+
+    def number_at(self, offset: int, is_inclusive: bool) -> int:
+        """The sequence number of the first event at an offset (or behind it, if not inclusive).
+        Every offset before the first stands for the beginning."""
+        if offset < 0:
+            return 0
+        number, rest = divmod(offset, OFFSET_STEP)
+        return number if is_inclusive and not rest else number + 1
+
+    def first_sequence_number(self, partition: int) -> int:
+        """Of the oldest event that is kept; one beyond the last of an empty partition."""
+        first, _ = self._store.sequence_ranges().get(partition, (self._last[partition] + 1, 0))
+        return first
+
+    def first_since(self, partition: int, enqueued_ms: int) -> int:
+        """The sequence number of the first event of that time or later, or the next one's."""
+        found = self._store.first_event_since(partition, enqueued_ms)
+        return self._last[partition] + 1 if found is None else found
 
     def sweep(self) -> None:
         """Drop events beyond the retention, once a minute."""
@@ -141,6 +193,11 @@ class Telemetry:
         if now - self._swept_s >= SWEEP_S:
             self._swept_s = now
             self._store.trim_events(int((now - RETENTION_S) * 1000), KEPT_PER_PARTITION)
+
+    def _keep(self, event: Event) -> None:
+        self._last[event.partition] = event.sequence_number
+        self._uncommitted.append(event)
+        self._store.append_event(_to_row(event))
 
     def _build(
         self,
@@ -185,6 +242,8 @@ class Telemetry:
 
     def _publish(self, committed: bool) -> None:
         events, self._uncommitted = self._uncommitted, []
+        if committed:
+            self._committed = list(self._last)
         for event in events if committed else ():
             for callback in list(self._subscribers):
                 callback(event)

@@ -41,6 +41,11 @@ class Section:
     def device_view(self) -> JsonObject:
         return {**self.data, "$version": self.version}
 
+    def described(self, patch: JsonObject) -> JsonObject:
+        """The patch that led here, with the metadata of what it touched, and the version."""
+        metadata = _only(self.metadata, patch)
+        return {**patch, "$metadata": metadata, "$version": self.version}
+
     def to_document(self) -> JsonObject:
         return {"data": self.data, "metadata": self.metadata, "version": self.version}
 
@@ -62,6 +67,16 @@ class Section:
 def merged_tags(tags: JsonObject, patch: JsonObject) -> JsonObject:
     """Tags merge as sections do, but carry no metadata."""
     return _merge(tags, {}, patch, {})[0]
+
+
+def _only(metadata: JsonObject, patch: JsonObject) -> JsonObject:
+    """The metadata of what the patch names, and of what leads there."""
+    found: JsonObject = {key: value for key, value in metadata.items() if key.startswith("$last")}
+    for key, value in patch.items():
+        below = metadata.get(key)
+        if isinstance(below, dict):
+            found[key] = _only(below, value) if isinstance(value, dict) else below
+    return found
 
 
 def _merge(

@@ -7,8 +7,8 @@ Source: Azure IoT Hub developer guide, "Understand and use device twins in IoT H
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from host_tools.hub.state.connections import Connections
 from host_tools.hub.state.digital_twin_patch import desired_patch
@@ -41,6 +41,47 @@ MAX_MODEL_ID_CHARS = 128  # DTDL's limit for the id of an interface
 _KIND = "twin"
 
 
+@dataclass(frozen=True)
+class TwinChange:
+    """One write: the twin before and after, and what was written, each None where it was not."""
+
+    before: Twin
+    after: Twin
+    tags: JsonObject | None = None
+    desired: JsonObject | None = None
+    reported: JsonObject | None = None
+    is_replacement: bool = False
+
+
+class TwinRow(Mapping[str, Json]):
+    """One twin as `Twins.get` has it, made member by member."""
+
+    def __init__(self, twins: Twins, device_id: str, twin: Twin) -> None:
+        self.device_id = device_id
+        self._twins = twins
+        self._twin = twin
+        self._whole: JsonObject | None = None
+
+    def __getitem__(self, name: str) -> Json:
+        # What queries mostly ask for, without the rest
+        if name == "deviceId":
+            return self.device_id
+        if name == "tags":
+            return self._twin.tags
+        return self.whole()[name]
+
+    def whole(self) -> JsonObject:
+        if self._whole is None:
+            self._whole = self._twins.get(self.device_id)
+        return self._whole
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.whole())
+
+    def __len__(self) -> int:
+        return len(self.whole())
+
+
 class Twins:
     """Documents handed out share parts with the state: read them, do not change them."""
 
@@ -56,7 +97,12 @@ class Twins:
         self._registry = registry
         self._connections = connections
         self._twins = {key: from_document(document) for key, document in store.load(_KIND)}
+        self._observers: list[Callable[[str, TwinChange], None]] = []
         registry.on_delete(self)
+
+    def on_change(self, observer: Callable[[str, TwinChange], None]) -> None:
+        """Call `observer` with the device id after each write of a twin."""
+        self._observers.append(observer)
 
     def get(self, device_id: str) -> JsonObject:
         """The twin as the service sees it, with $metadata. Raises: HubError 404001."""
@@ -87,6 +133,12 @@ class Twins:
             "deviceScope": identity["deviceScope"],
             "parentScopes": identity["parentScopes"],
         }
+
+    def rows(self) -> Iterator[TwinRow]:
+        """All twins in the order of their ids, to be searched: each is looked up only as far as
+        it is asked about."""
+        for device_id in self._registry.device_ids():
+            yield TwinRow(self, device_id, self._twins.get(device_id) or FRESH)
 
     def device_view(self, device_id: str) -> JsonObject:
         """`{"desired": …, "reported": …}`, each with $version, without $metadata or tags: the
@@ -129,7 +181,9 @@ class Twins:
             return twin.reported.version
         section = twin.reported.merged(patch, self._now(), versioned=False)
         check_size(section.data, "reported", MAX_PROPERTIES_BYTES)
-        self._keep(device_id, replace(twin, reported=section, version=twin.version + 1))
+        written = replace(twin, reported=section, version=twin.version + 1)
+        self._keep(device_id, written)
+        self._tell(device_id, TwinChange(twin, written, reported=patch))
         return section.version
 
     def set_model_id(self, device_id: str, model_id: str) -> None:
@@ -178,20 +232,24 @@ class Twins:
         section = twin.desired
         if patch:
             section = section.merged(patch, self._now(), versioned=True)
-        self._keep_service_write(device_id, twin, merged_tags(twin.tags, tags or {}), section)
+        tags_now = merged_tags(twin.tags, tags or {})
+        written = self._keep_service_write(device_id, twin, tags_now, section)
         if patch:
             self._push(device_id, {**patch, "$version": section.version}, section.version)
+        self._tell(device_id, TwinChange(twin, written, tags=tags, desired=patch))
 
     def _replace(
         self, device_id: str, twin: Twin, tags: JsonObject | None, data: JsonObject | None
     ) -> None:
         section = twin.desired.replaced(data or {}, self._now(), versioned=True)
-        self._keep_service_write(device_id, twin, merged_tags({}, tags or {}), section)
+        tags_now = merged_tags({}, tags or {})
+        written = self._keep_service_write(device_id, twin, tags_now, section)
         self._push(device_id, section.device_view(), section.version)
+        self._tell(device_id, TwinChange(twin, written, is_replacement=True))
 
     def _keep_service_write(
         self, device_id: str, twin: Twin, tags: JsonObject, desired: Section
-    ) -> None:
+    ) -> Twin:
         check_size(tags, "tags", MAX_TAGS_BYTES)
         check_size(desired.data, "desired", MAX_PROPERTIES_BYTES)
         written = replace(
@@ -202,6 +260,11 @@ class Twins:
             etag_counter=twin.etag_counter + 1,
         )
         self._keep(device_id, written)
+        return written
+
+    def _tell(self, device_id: str, change: TwinChange) -> None:
+        for observer in self._observers:
+            observer(device_id, change)
 
     def _push(self, device_id: str, patch: JsonObject, version: int) -> None:
         connection = self._connections.current(device_id)

@@ -45,10 +45,12 @@ class SasToken:
         return hmac.compare_digest(_sign(self.resource, self.expiry, key), self.signature)
 
     def covers(self, host_names: Collection[str], path: str) -> bool:
-        """Whether the resource is one of `host_names` (lower case; any port) and `path` lies
-        under it, by whole segments: `hub/devices/d` covers `devices/d/x` and not `devices/d2`.
+        """Whether the resource is one of `host_names` (lower case; any port, with or without a
+        scheme) and `path` lies under it, by whole segments: `hub/devices/d` covers `devices/d/x`
+        and not `devices/d2`.
         """
-        host, *prefix = unquote(self.resource).strip("/").split("/")
+        scheme, separator, rest = unquote(self.resource).partition("://")
+        host, *prefix = (rest if separator else scheme).strip("/").split("/")
         if _without_port(host).lower() not in host_names:
             return False
         segments = path.strip("/").split("/") if path.strip("/") else []

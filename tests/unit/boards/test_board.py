@@ -2,24 +2,32 @@ import os
 import sys
 import time
 
+from doubles.udp import Peer, address_of
 from expect import raises
 
 # A house of this process's own, wherever board has not been imported before.
 _DATA = "build/tests/board-" + sys.implementation.name
-if hasattr(os, "environ"):
-    os.environ["THERMO_DATA"] = _DATA
-else:
-    os.putenv("THERMO_DATA", _DATA)
+
+
+def set_variable(name, value):
+    if hasattr(os, "environ"):
+        os.environ[name] = value
+    else:
+        os.putenv(name, value)
+
+
+set_variable("THERMO_DATA", _DATA)
 
 import board  # noqa: E402
 from drivers.reading import Reading  # noqa: E402
-from drivers.registry import open_sensor  # noqa: E402
+from drivers.registry import bus_opener, open_sensor  # noqa: E402
 
 
 def test_what_the_contract_names():
     names = "NAME i2c relay_pin led button_pressed connect_network network_up resolver watchdog"
     names += " unique_id reset reset_cause free_memory heap_in_use random_below data_path"
-    names += " information WATCHDOG_LIMIT_MS"
+    names += " information WATCHDOG_LIMIT_MS one_wire chip_temperature set_time network_state"
+    names += " console hold_watchdog"
     for name in names.split():
         assert hasattr(board, name), name
 
@@ -66,6 +74,23 @@ def test_the_resolver_answers():
     assert board.resolver("localhost", 8883) == board.resolver("127.0.0.1", 8883)
 
 
+def test_the_resolver_asks_the_server_it_is_told():
+    peer = Peer()
+    set_variable("THERMO_DNS", peer.text)
+    try:
+        assert board.resolver("hub.example", 8883) is None
+        query = peer.take()
+        address = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x01"
+        peer.send(query[:2] + b"\x81\x80\x00\x01\x00\x01\x00\x00\x00\x00" + query[12:] + address)
+        found = None
+        while found is None:
+            found = board.resolver("hub.example", 8883)
+        assert found == address_of(8883)
+    finally:
+        set_variable("THERMO_DNS", "")
+        peer.close()
+
+
 def test_a_watchdog_beyond_what_boards_can_is_refused():
     for timeout_ms in (0, -5, 8389):
         with raises(ValueError, "8388"):
@@ -77,6 +102,11 @@ def test_buses_carry_what_the_contract_says():
     assert board.i2c(1).scan() == [0x76]
     with raises(ValueError):
         board.i2c(2)
+    assert [bytes(rom[:7]) for rom in board.one_wire(0).scan()] == [
+        b"\x28\x2c\x1b\x5a\x07\x00\x00"
+    ]
+    with raises(ValueError):
+        board.one_wire(1)
 
 
 def test_asking_for_the_bus_again_frees_it():
@@ -85,10 +115,15 @@ def test_asking_for_the_bus_again_frees_it():
 
 
 def test_the_sensors_read_the_rooms():
-    for kind, bus in (("sht4x", 0), ("bme280", 1)):
-        sensor, reading = open_sensor(kind, board.i2c(bus)), Reading()
+    for kind, bus, room, error in (
+        ("sht4x", 0, 0, 2),
+        ("bme280", 1, 1, 2),
+        ("ds18b20", 0, 1, 5),
+        ("chip", 0, 0, 1202),
+    ):
+        sensor, reading = open_sensor(kind, bus_opener(kind, board)(bus)), Reading()
         sensor.start()
         time.sleep_ms(sensor.CONVERSION_MS)
         sensor.finish(reading)
-        truth = board.site.house.air(bus).temperature_c()
-        assert abs(reading.temperature_centi_c - truth * 100) <= 2
+        truth = board.site.house.air(room).temperature_c()
+        assert abs(reading.temperature_centi_c - truth * 100) <= error

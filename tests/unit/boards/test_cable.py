@@ -4,8 +4,10 @@ from doubles.ticks import Ticks
 from expect import raises
 from simulated.bus import Bus
 from simulated.cable import Remote
+from simulated.ds18b20 import DS18B20, Line
 from simulated.heater import HeaterPin
 from simulated.house_process import answer, serve
+from simulated.onewire import OneWire
 
 
 class Chip:
@@ -31,6 +33,14 @@ class Site:
         self.buses[0].attach(0x44, self.chip)
         self.pins = (HeaterPin(Ticks()), HeaterPin(Ticks()))
         self.led_on = None
+        self.wire = Line()
+        self.chip_c = 31.5
+
+    def line(self, number):
+        return self.wire
+
+    def chip_temperature(self):
+        return self.chip_c
 
     def bus(self, number):
         return self.buses[number]
@@ -133,6 +143,36 @@ def test_pins_and_led_follow():
         remote.bus(2)
 
 
+class Air:
+    def temperature_c(self):
+        return -10.125
+
+
+def test_one_wire_slots_arrive_as_they_were_made():
+    site, remote = make()
+    wire = OneWire(remote.line(0))
+    assert not wire.reset()
+    chip = DS18B20(Ticks(), Air())
+    site.wire.chips.append(chip)
+    assert wire.scan() == [chip.rom]
+    wire.reset()
+    wire.write(b"\xcc\x44")
+    assert wire.readbit() == 0
+    chip._clock.advance(750)
+    assert wire.readbit() == 1
+    wire.select_rom(chip.rom)
+    wire.writebyte(0xBE)
+    assert (wire.readbyte(), wire.readbyte()) == (0x5E, 0xFF)
+    with raises(ValueError):
+        remote.line(1)
+
+
+def test_the_chips_own_temperature_arrives():
+    site, remote = make()
+    for site.chip_c in (31.5, -3.25, 0.0):
+        assert remote.chip_temperature() == site.chip_c
+
+
 def test_a_pin_without_a_house_is_off_and_raises_nothing():
     class Broken:
         def write(self, data):
@@ -140,6 +180,7 @@ def test_a_pin_without_a_house_is_off_and_raises_nothing():
 
     remote = Remote(Broken(), Stream())
     remote.pin(0).value(1)
+    assert not remote.line(0).reset()
     with raises(OSError):
         remote.bus(0).scan()
 

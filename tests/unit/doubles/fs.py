@@ -101,6 +101,9 @@ class _Read:
     def read(self, size=-1):
         return self.content if size < 0 else self.content[:size]
 
+    def seek(self, offset):
+        self.content = self.content[offset:]
+
     def close(self):
         pass
 

@@ -22,8 +22,8 @@ class RawClient:
         self.writer = writer
 
     @classmethod
-    async def open(cls, port, **options):
-        return cls(*await asyncio.open_connection("127.0.0.1", port, **options))
+    async def open(cls, port, host="127.0.0.1", **options):
+        return cls(*await asyncio.open_connection(host, port, **options))
 
     def send(self, data):
         self.writer.write(data)

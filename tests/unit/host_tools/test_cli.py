@@ -1,8 +1,11 @@
 """The command line: help that helps, and mistakes told in one line with what to do."""
 
 import pytest
+import typer
 
 from host_tools import cli
+
+ANY_PORTS = ("--mqtt-port", "0", "--https-port", "0", "--amqp-port", "0")
 
 
 def run(capsys, *arguments):
@@ -19,9 +22,30 @@ def test_help_reads_like_a_manual(capsys, arguments):
     assert not err
 
 
+def verbs(group, path=()):
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from verbs(command, (*path, name))
+        else:
+            yield (*path, name)
+
+
+@pytest.mark.parametrize("verb", [*verbs(typer.main.get_command(cli.app))], ids=" ".join)
+def test_each_verb_has_an_example_in_its_help(capsys, verb):
+    code, out, err = run(capsys, *verb, "--help")
+    assert (code, err) == (0, "")
+    assert "Example" in out
+    # One line at least that begins as what people type
+    assert [
+        line for line in out.splitlines() if line.strip().startswith(f"thermo {' '.join(verb)}")
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "line"),
     [
+        (["provide"], 2, "thermo: no such command 'provide'; did you mean 'provision'?"),
+        (["repl", "--stp"], 2, "thermo: no such option: --stp"),
         (["hbu"], 2, "thermo: no such command 'hbu'; did you mean 'hub'?"),
         (["hub", "stat"], 2, "thermo: no such command 'stat'; did you mean 'start'?"),
         (["hub", "zzz"], 2, "thermo: no such command 'zzz'; see thermo hub --help"),
@@ -30,11 +54,24 @@ def test_help_reads_like_a_manual(capsys, arguments):
             2,
             "thermo: no such option: --mqtt-prot (Possible options: ",
         ),
+        (
+            ["hub", "start", "HostName=h;SharedAccessKey=abc"],
+            2,
+            "thermo: got unexpected extra argument(s) (HostName=h;SharedAccessKey=…)",
+        ),
         (["hub", "start", "--mqtt-port", "65536"], 2, "thermo: invalid value for '--mqtt-port'"),
         (["hub", "start", "--host", "0.0.0.0"], 1, "thermo: 0.0.0.0 is not a loopback address"),
         (["hub", "start", "--host", "::1"], 1, "thermo: ::1 is not a loopback address"),
         (["hub", "start", "--host", "10.0.0.1"], 1, "thermo: 10.0.0.1 is not a loopback"),
         (["hub", "start", "--host", "example.org"], 1, "thermo: example.org is not a loopback"),
+        (["hub", "start", "--expose", "0.0.0.0"], 1, "thermo: --expose 0.0.0.0 would open every"),
+        (["hub", "start", "--expose", "8.8.8.8"], 1, "thermo: --expose 8.8.8.8 can be reached"),
+        (["hub", "start", "--expose", "127.0.0.1"], 1, "thermo: --expose 127.0.0.1 is what"),
+        (
+            ["hub", "start", *ANY_PORTS, "--expose", "198.51.100.7"],
+            1,
+            "thermo: 198.51.100.7 is not an address of this machine; ",
+        ),
         (["hub", "start", "--host", "a\x1b[31m\n"], 1, "thermo: a\\x1b[31m\\n is not"),
     ],
 )
@@ -49,8 +86,8 @@ def test_mistakes(capsys, tmp_path, monkeypatch, arguments, code, line):
 
 def test_a_workspace_that_cannot_be(capsys, tmp_path):
     (tmp_path / "file").write_text("")
-    ports = ["--mqtt-port", "0", "--https-port", "0", "--amqp-port", "0"]
-    code, _, err = run(capsys, "hub", "start", *ports, "--workspace", str(tmp_path / "file" / "w"))
+    folder = str(tmp_path / "file" / "w")
+    code, _, err = run(capsys, "hub", "start", *ANY_PORTS, "--workspace", folder)
     assert code == 1
     assert err.startswith("thermo: ")
     assert "; " in err

@@ -35,6 +35,13 @@ def test_the_smallest_file_gives_the_defaults():
     assert settings.zones[0].target_centi_c == 2100
 
 
+def test_the_country_of_the_radio():
+    assert settings_of(wifi={"ssid": "s"}).wifi.country == ""
+    assert settings_of(wifi={"ssid": "s", "country": "DE"}).wifi.country == "DE"
+    for country in ("D", "de", "DEU", 49):
+        refused("wifi.country", wifi={"ssid": "s", "country": country})
+
+
 def test_the_defaults_would_be_accepted_from_a_file():
     members = {name: {row[0]: row[1] for row in rows} for name, rows in TABLES.items()}
     settings = settings_of(**members)
@@ -141,6 +148,37 @@ def test_zones_are_checked():
             refused("zones[0].%s" % key, zones=[dict(ZONE, **{key: value})])
 
 
+def test_a_one_wire_address_is_the_chips_number():
+    wire = {"name": "thermostat1", "sensor": "ds18b20"}
+    zones = settings_of(
+        zones=[
+            dict(wire, address="28-0000075A1B2C"),
+            dict(wire, name="b", address="28-0000075a1b2d", relay=0),
+            dict(wire, name="c", address=None, bus=1),
+        ]
+    ).zones
+    assert [zone.address for zone in zones] == ["28-0000075a1b2c", "28-0000075a1b2d", None]
+    for address in (40, "", "28", "28-0000075a1b2", "28-0000075a1b2c0", "10-0000075a1b2c"):
+        refused("zones[0].address", zones=[dict(wire, address=address)])
+    for address in ("28-0000075a1b2g", "28-000g075a1b2c", "28:0000075a1b2c", True, []):
+        refused("zones[0].address", zones=[dict(wire, address=address)])
+    refused("same sensor", zones=[wire, dict(wire, name="b")])
+    refused("zones[0].address", zones=[dict(ZONE, address="28-0000075a1b2c")])
+
+
+def test_the_chips_own_sensor_only_measures():
+    chip = {"name": "thermostat1", "sensor": "chip"}
+    assert settings_of(zones=[chip]).zones[0].relay is None
+    with raises(ConfigurationError) as caught:
+        settings_of(zones=[dict(chip, relay=0)])
+    assert str(caught.error.within("config.json")) == (
+        "config.json: zones[0].relay: must be null, since the chip's own sensor does not feel "
+        "the room; take it away, or fit a sensor"
+    )
+    refused("zones[0].address", zones=[dict(chip, address=64)])
+    refused("same sensor", zones=[chip, dict(chip, name="b")])
+
+
 def test_two_zones_share_neither_name_relay_nor_sensor():
     other = {"name": "thermostat2", "sensor": "sht4x", "bus": 1}
     settings_of(zones=[dict(ZONE, relay=0), dict(other, relay=1)])
@@ -163,15 +201,40 @@ def test_texts_are_checked():
     refused("log_level: must be one of debug, info, warning, error, off", log_level="loud")
     refused("connectivity", connectivity=None)
     refused("root_certificates", root_certificates="ca.der")
-    refused("certificate", private_key="device.key.der")
-    refused("private_key", certificate="device.der")
-    refused("certificate", certificate="../device.der", private_key="device.key.der")
-    refused("private_key", certificate="device.der", private_key=5)
     for name in ("", "../ca.der", "/ca.der", ".ca", "a/b", 5):
         refused("root_certificates", root_certificates=[name])
     for name in ("zones", "control", "telemetry", "connection", "supervision", "wifi"):
         refused(name, **{name: 5})
         refused(name, **{name: None})
+
+
+def test_a_certificate_has_a_key_and_both_lie_beside_the_file():
+    settings = settings_of(certificate="device.der", private_key="device.key.der")
+    assert (settings.certificate, settings.private_key) == ("device.der", "device.key.der")
+    assert settings_of().certificate == ""
+    refused("certificate: and private_key belong together", certificate="device.der")
+    refused("certificate: and private_key belong together", private_key="device.key.der")
+    for name in ("", "../a", "/a", ".a", 5, None):
+        refused("certificate", certificate=name, private_key="device.key.der")
+        refused("private_key", private_key=name, certificate="device.der")
+
+
+def test_provisioning_takes_the_place_of_a_connection_string():
+    whole = {"host": "h", "id_scope": "0ne1", "registration_id": "r", "key": SECRET}
+    assert settings_of(provisioning=whole).provisioning == whole
+    for name in ("host", "id_scope", "registration_id"):
+        refused("provisioning.%s: is missing" % name, provisioning=dict(whole, **{name: ""}))
+        refused("provisioning.%s" % name, provisioning=dict(whole, **{name: 5}))
+    refused("provisioning.id_scop: unknown key", provisioning=dict(whole, id_scop="x"))
+    refused("exclude each other", provisioning=whole, connection_string="HostName=h")
+
+
+def test_time_servers_are_names():
+    assert settings_of().ntp_servers is None
+    for names in ([], ["time.windows.com"], ["10.0.0.1:12300", "a", "b", "c"]):
+        assert settings_of(ntp_servers=names).ntp_servers == names
+    for names in (None, "a", {}, [5], [""], [":123"], ["a:"], ["a:b"], ["a"] * 5, ["a" * 65]):
+        refused("ntp_servers", ntp_servers=names)
 
 
 def test_secrets_are_in_no_message_and_in_no_repr():
@@ -184,6 +247,9 @@ def test_secrets_are_in_no_message_and_in_no_repr():
         {"wifi": {"password": SECRET * 9}},
         {"wifi": {"password": {"a": SECRET}}},
         {"wifi": SECRET},
+        {"provisioning": {"key": SECRET}},
+        {"provisioning": {"host": "h", "id_scope": "i", "registration_id": "r", "key": [SECRET]}},
+        {"provisioning": SECRET},
         {"control": SECRET},
         {"control": {"hysteresis_c": SECRET}},
         {"model": SECRET},

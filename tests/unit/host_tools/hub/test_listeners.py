@@ -7,7 +7,13 @@ import socket
 import pytest
 from aiohttp import web
 
-from host_tools.hub.listeners import serve_https
+from host_tools.hub.listeners import (
+    ServerError,
+    bind,
+    exposed_address,
+    own_address,
+    serve_https,
+)
 
 SECRET = b"SharedAccessSignature sr=x&sig=c2VjcmV0"
 
@@ -50,3 +56,39 @@ def test_an_error_of_ours_is_logged_with_its_traceback(caplog):
     assert answer.split(b" ")[1] == b"500"
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
     assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("0.0.0.0", "every network"),
+        ("::", "not an IPv4 address"),
+        ("", "not an IPv4 address"),
+        ("localhost", "not an IPv4 address"),
+        ("192.168.1", "not an IPv4 address"),
+        ("192.168.1.0/24", "not an IPv4 address"),
+        ("224.0.0.1", "no machine"),
+        ("255.255.255.255", "no machine"),
+        ("8.8.8.8", "the internet"),
+    ],
+)
+def test_what_is_not_to_be_exposed(address, reason):
+    with pytest.raises(ServerError, match=reason) as caught:
+        exposed_address(address)
+    assert "; " in str(caught.value)
+    assert "name one address of this machine" in str(caught.value)
+
+
+@pytest.mark.parametrize("address", ["192.168.1.20", "10.0.0.1", "172.16.3.4", "169.254.1.2"])
+def test_one_address_of_a_private_network_may_be(address):
+    assert exposed_address(address) == address
+
+
+def test_an_address_of_another_machine_cannot_be_bound():
+    with pytest.raises(ServerError, match=r"198\.51\.100\.7 is not an address of this machine;"):
+        bind("198.51.100.7", 0, "--mqtt-port")
+
+
+def test_our_own_address_is_one_that_can_be_bound():
+    address = own_address() or "127.0.0.1"
+    bind(address, 0, "--mqtt-port").close()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from host_tools.hub.endpoints.rest import MAX_BODY_BYTES, ROUTES, rest_app
 from host_tools.hub.state import methods
+from host_tools.hub.state.c2d import Message
 from host_tools.hub.wire.sas import build_token
 
 VERSION = "?api-version=2021-04-12"
@@ -256,7 +257,7 @@ def test_digital_twins_by_hand():
     assert wrong.headers["iothub-errorcode"] == "InvalidDigitalTwinJsonPatch"
 
 
-def test_pages_of_the_one_query():
+def test_pages_of_a_query():
     hub = make_hub("a", "b", "c")
     query = {"query": " select *  from devices "}
     first = ask(hub, "POST", "/devices/query", query, {"x-ms-max-item-count": "2"})
@@ -267,15 +268,73 @@ def test_pages_of_the_one_query():
     assert [twin["deviceId"] for twin in last.json] == ["c"]
     assert "x-ms-continuation" not in last.headers
     for body, headers in (
-        ({"query": "SELECT * FROM devices WHERE a = 1"}, {}),
+        ({"query": "SELECT * FROM devices WHERE a ="}, {}),
+        ({"query": "SELECT * FROM devices.jobs"}, {}),
         ({"query": 5}, {}),
         ([], {}),
         (query, {"x-ms-continuation": "!"}),
+        (query, {"x-ms-continuation": "eA=="}),
         (query, {"x-ms-max-item-count": "0"}),
         (query, {"x-ms-max-item-count": "many"}),
     ):
         reply = ask(hub, "POST", "/devices/query", body, headers)
         assert (reply.status, reply.reason) == (400, "Bad Request")
+
+
+_SIZE = "x-ms-max-item-count"
+
+
+def _all_pages(hub, text, size):
+    headers, items, pages = {"x-ms-max-item-count": str(size)}, [], 0
+    while True:
+        page = ask(hub, "POST", "/devices/query", {"query": text}, headers)
+        assert page.status == 200
+        assert len(page.json) <= size
+        items, pages = items + page.json, pages + 1
+        token = page.headers.get("x-ms-continuation")
+        if token is None:
+            return items, pages, page.headers["x-ms-item-type"]
+        headers = {**headers, "x-ms-continuation": token}
+
+
+def test_pages_with_conditions_limits_and_columns():
+    hub = make_hub(*"abcdefg")
+    for device_id in "bdfg":
+        ask(hub, "PATCH", f"/twins/{device_id}", {"tags": {"side": "left", "no": ord(device_id)}})
+    left = "FROM devices WHERE tags.side = 'left'"
+    items, pages, kind = _all_pages(hub, f"SELECT * {left}", 3)
+    assert ([item["deviceId"] for item in items], pages, kind) == (list("bdfg"), 2, "Twin")
+    # A whole page, and nothing behind it
+    assert _all_pages(hub, f"SELECT * {left}", 4)[1] == 1
+    items, pages, kind = _all_pages(hub, f"SELECT TOP 3 * {left}", 2)
+    assert ([item["deviceId"] for item in items], pages) == (list("bdf"), 2)
+    assert _all_pages(hub, f"SELECT TOP 0 * {left}", 2)[0] == []
+    items, pages, kind = _all_pages(hub, f"SELECT TOP 3 deviceId AS d {left}", 2)
+    assert (items, pages, kind) == ([{"d": "b"}, {"d": "d"}, {"d": "f"}], 2, "Raw")
+    items, pages, kind = _all_pages(hub, "SELECT connectionState, COUNT() AS n FROM devices", 2)
+    assert items == [{"connectionState": "Disconnected", "n": 7}]
+    # A page goes on after its last device, although that one is gone by now
+    first = ask(hub, "POST", "/devices/query", {"query": f"SELECT * {left}"}, {_SIZE: "2"})
+    hub.registry.delete("d")
+    headers = {_SIZE: "2", "x-ms-continuation": first.headers["x-ms-continuation"]}
+    rest = ask(hub, "POST", "/devices/query", {"query": f"SELECT * {left}"}, headers)
+    assert [item["deviceId"] for item in rest.json] == ["f", "g"]
+
+
+def test_feedback_by_hand():
+    hub = make_hub("d1")
+    address = "/messages/serviceBound/feedback"
+    assert ask(hub, "GET", address).status == 204
+    hub.c2d.send("d1", Message(b"x", message_id="m1", ack="full"))
+    hub.c2d.purge("d1")
+    hub.clock.now_s += 15
+    for verb, path in (("POST", "/abandon"), ("DELETE", "")):
+        found = ask(hub, "GET", address + VERSION)
+        assert found.json[0]["statusCode"] == "Purged"
+        lock = found.headers["etag"].strip('"')
+        assert ask(hub, verb, f"{address}/{lock}{path}").status == 204
+        assert ask(hub, verb, f"{address}/{lock}{path}").status == 412
+    assert ask(hub, "GET", address).status == 204
 
 
 def test_bodies_that_lie_about_themselves():

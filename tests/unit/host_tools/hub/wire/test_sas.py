@@ -77,6 +77,11 @@ def test_prefixes_hold_by_whole_segments():
     assert hub_wide.covers(HOSTS, "")
     assert hub_wide.covers(HOSTS, "devices/d1")
     assert not hub_wide.covers({"other"}, "")
+    # As clients of Event Hubs write it
+    with_scheme = parse_token(build_token("sb://Hub/localhub", KEY, 1, "p"))
+    assert with_scheme.covers({"hub"}, "localhub/consumergroups/x")
+    assert not with_scheme.covers({"hub"}, "localhub2")
+    assert not with_scheme.covers({"sb:"}, "localhub")
 
 
 def test_the_clock_may_be_off_by_five_minutes():

@@ -1,0 +1,99 @@
+"""Run the software on a board from the host's folder, over the serial line, by mpremote's mount.
+
+Nothing is written to the flash. What the mounted app leaves (set points, a crash file) it writes
+as always, into the board's own root.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sys
+
+from mpremote.transport import TransportError
+
+from host_tools.board_files import boards, root_files
+from host_tools.board_link import BoardError, BoardLink, BoardLostError
+from host_tools.deploy import Order, package_for
+from host_tools.survey import board_name, survey
+from host_tools.tree import cache_folder, source_tree
+
+# Where mpremote mounts the host's folder
+_MOUNT = "/remote"
+
+
+def dev(port: str, wanted: str | None = None) -> int:
+    """Until Ctrl-C, or until the app ends. Returns an exit code.
+
+    Raises BoardErrors, BoardFilesError, CompileError, UmqttError, OSError.
+    """
+    with BoardLink.open(port) as link:
+        link.stop()
+        try:
+            return _run_mounted(link, port, wanted)
+        finally:
+            with contextlib.suppress(BoardError):
+                link.restart()
+
+
+def _run_mounted(link: BoardLink, port: str, wanted: str | None) -> int:
+    found = survey(link)
+    root = source_tree()
+    name = board_name(found, boards(root), wanted)
+    folder = cache_folder() / "dev" / name
+    package_for(found, name, Order(port, build=folder))
+    for script in root_files(name, root):
+        shutil.copyfile(script.source, folder / script.target)
+    try:
+        link.transport.mount_local(str(folder))
+        print(f"{folder} runs on the board; Ctrl-C ends it", flush=True)
+        link.transport.exec_raw_no_follow(_START)
+        return _follow(link)
+    except (TransportError, OSError) as error:
+        raise BoardLostError(
+            f"the board at {port} no longer answers ({type(error).__name__}); press its reset "
+            f"button and try again"
+        ) from None
+
+
+def _follow(link: BoardLink) -> int:
+    """Show what the app says. mpremote's serial port answers the board's questions meanwhile."""
+    transport = link.transport
+    try:
+        _, trouble = transport.follow(None, _show)
+    except KeyboardInterrupt:
+        transport.serial.write(b"\x03")
+        _, trouble = transport.follow(_FAREWELL_S, _show)
+    with contextlib.suppress(TransportError, OSError):
+        transport.umount_local()
+    _show(trouble)
+    return 1 if trouble and b"KeyboardInterrupt" not in trouble else 0
+
+
+# For relays off and a word to the hub
+_FAREWELL_S = 20
+
+
+def _show(chunk: bytes) -> None:
+    text = chunk.replace(b"\x04", b"").decode(errors="replace")
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+# What another start left in memory must not stand in for what is mounted
+_START = f"""
+import gc, os, sys
+for _thermo_name in list(sys.modules):
+    if not getattr(sys.modules[_thermo_name], '__file__', '/').startswith('{_MOUNT}'):
+        if _thermo_name not in ('machine', 'sys'):
+            sys.modules.pop(_thermo_name)
+globals().pop('app', None)
+gc.collect()
+os.chdir('{_MOUNT}')
+sys.path.insert(0, '{_MOUNT}')
+def _thermo_text(name):
+    with open(name) as file:
+        return file.read()
+exec(_thermo_text('boot.py'), globals())
+exec(_thermo_text('main.py'), globals())
+"""

@@ -1,0 +1,84 @@
+"""REST operation on many twins at once: the query, page by page.
+
+Whole twins go on after the last id of the page before, so devices that come and go meanwhile
+are neither repeated nor skipped. Tables (columns, aggregates) have no id; they go on by count.
+
+Source: REST specification of the IoT Hub service, 2021-04-12.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from itertools import islice
+
+from host_tools.hub.endpoints.rest_call import Answer, Call, parse_number
+from host_tools.hub.query.language import QueryError, parse_query
+from host_tools.hub.query.running import Query
+from host_tools.hub.state.documents import JsonObject
+from host_tools.hub.state.errors import argument_invalid
+from host_tools.hub.state.hub import Hub
+from host_tools.hub.state.registry import MAX_LISTED
+
+_CONTINUATION = "x-ms-continuation"
+_SIZE = "x-ms-max-item-count"
+
+
+async def query_devices(hub: Hub, call: Call) -> Answer:
+    query = _query(call.json_object().get("query"))
+    size = parse_number(call.headers.get(_SIZE), _SIZE, MAX_LISTED)
+    if not 1 <= size <= MAX_LISTED:
+        raise argument_invalid(f"{_SIZE} is not in 1 to {MAX_LISTED}.")
+    taken, after = _parse_token(call.headers.get(_CONTINUATION))
+    if query.is_whole:
+        items, token = _twins(hub, query, size, taken, after)
+    else:
+        items, token = _table(hub, query, size, taken)
+    headers = {"x-ms-item-type": "Twin" if query.is_whole else "Raw"}
+    if token:
+        headers[_CONTINUATION] = token
+    return Answer([*items], headers=headers)
+
+
+def _query(text: object) -> Query:
+    if not isinstance(text, str):
+        raise argument_invalid("The body has no query.")
+    try:
+        query = parse_query(text)
+    except QueryError as error:
+        raise argument_invalid(str(error)) from None
+    if query.source != "devices":
+        raise argument_invalid(f"Queries over {query.source} are not answered by this hub yet.")
+    return query
+
+
+def _twins(
+    hub: Hub, query: Query, size: int, taken: int, after: str
+) -> tuple[list[JsonObject], str]:
+    waiting = (row for row in hub.twins.rows() if row.device_id > after)
+    left = size if query.top is None else max(0, min(size, query.top - taken))
+    # One more than the page tells whether another follows
+    found = list(islice(query.matching(waiting), left + 1))
+    page = found[:left]
+    is_last = len(found) <= left or taken + left == query.top
+    token = "" if is_last else _token(taken + left, page[-1].device_id)
+    return [row.whole() for row in page], token
+
+
+def _table(hub: Hub, query: Query, size: int, taken: int) -> tuple[list[JsonObject], str]:
+    rows = list(islice(query.table(hub.twins.rows()), taken, taken + size + 1))
+    return rows[:size], _token(taken + size, "") if len(rows) > size else ""
+
+
+def _token(taken: int, after: str) -> str:
+    return base64.b64encode(f"{taken} {after}".encode("ascii")).decode("ascii")
+
+
+def _parse_token(token: str | None) -> tuple[int, str]:
+    if token is None:
+        return 0, ""
+    try:
+        taken, _, after = base64.b64decode(token, validate=True).decode("ascii").partition(" ")
+    except (binascii.Error, ValueError):
+        taken, after = "", ""
+    return parse_number(taken, _CONTINUATION, 0), after

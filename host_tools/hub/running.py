@@ -1,0 +1,75 @@
+"""How a hub that runs is found by the other tools: a file in its workspace, there while it runs.
+
+It holds the service's key, and so has mode 0600, as has everything in the workspace.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from host_tools.credentials import CredentialError, Secret, read_file
+from host_tools.hub.certificates import write_private
+from host_tools.hub.listeners import ServerError
+from host_tools.hub.server import HubServer
+
+FILE = "running.json"
+
+
+@dataclass(frozen=True)
+class RunningHub:
+    """`host` and `mqtt_port` are for devices; `exposed`: whether other machines reach them."""
+
+    service: Secret
+    host: str
+    mqtt_port: int
+    exposed: bool
+    ca_pem: Path
+    ca_der: bytes = field(repr=False)
+
+
+@contextlib.contextmanager
+def announced(server: HubServer) -> Iterator[None]:
+    """While this lasts, `find` finds the running `server`."""
+    path = server.certificates.workspace / FILE
+    content = json.dumps(
+        {
+            "service": server.service_connection_string(),
+            "host": server.device_host,
+            "mqtt_port": server.port("MQTT"),
+            "exposed": server.exposed is not None,
+        }
+    ).encode()
+    write_private(path, content)
+    try:
+        yield
+    finally:
+        # Another hub of the same workspace may have started since
+        with contextlib.suppress(FileNotFoundError):
+            if path.read_bytes() == content:
+                path.unlink()
+
+
+def find(workspace: Path) -> RunningHub:
+    """The hub that was started last in this workspace. Raises ServerError, CredentialError."""
+    path = workspace / FILE
+    if not path.exists():
+        raise ServerError(
+            f"no hub runs in the workspace {workspace}; start one in another terminal, with "
+            "`thermo hub start --expose ADDRESS` if a board in your network shall reach it"
+        )
+    try:
+        found = json.loads(read_file(path))
+        return RunningHub(
+            Secret(found["service"]),
+            str(found["host"]),
+            int(found["mqtt_port"]),
+            bool(found["exposed"]),
+            workspace / "ca.pem",
+            (workspace / "ca.der").read_bytes(),
+        )
+    except (ValueError, KeyError, TypeError):
+        raise CredentialError(f"{path} is damaged; start the hub again") from None

@@ -1,0 +1,112 @@
+"""Many identities in one call: each entry says what is to be done with its device.
+
+Entries are done one by one, in their order; one that fails leaves the others as they are.
+Source: REST specification of the IoT Hub service, "Bulk registry", ExportImportDevice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from host_tools.hub.state.documents import Json, JsonObject
+from host_tools.hub.state.errors import HubError, argument_invalid
+from host_tools.hub.state.registry import Registry
+from host_tools.hub.state.twins import Twins
+
+MAX_ENTRIES = 100
+
+# What stands in an entry beside what an identity has
+_IDENTITY_NAMES = (
+    "status",
+    "statusReason",
+    "authentication",
+    "capabilities",
+    "deviceScope",
+    "parentScopes",
+)
+
+
+class Bulk:
+    def __init__(self, registry: Registry, twins: Twins) -> None:
+        self._registry = registry
+        self._twins = twins
+        self._modes: dict[str, Callable[[str, JsonObject], None]] = {
+            "create": self._create,
+            "update": lambda device_id, entry: self._update(device_id, entry, None),
+            "updateIfMatchETag": lambda device_id, entry: self._update(
+                device_id, entry, _etag(entry, "eTag")
+            ),
+            "delete": lambda device_id, entry: self._registry.delete(device_id),
+            "deleteIfMatchETag": lambda device_id, entry: self._registry.delete(
+                device_id, _etag(entry, "eTag")
+            ),
+            "updateTwin": lambda device_id, entry: self._update_twin(device_id, entry, None),
+            "updateTwinIfMatchETag": lambda device_id, entry: self._update_twin(
+                device_id, entry, _etag(entry, "twinETag")
+            ),
+        }
+
+    def apply(self, entries: Json) -> JsonObject:
+        """Returns: isSuccessful, errors, warnings. Raises: HubError 400004 for a list as a whole
+        that cannot be done."""
+        if not isinstance(entries, list) or not 1 <= len(entries) <= MAX_ENTRIES:
+            raise argument_invalid(f"The body is not a list of 1 to {MAX_ENTRIES} devices.")
+        ids = [each.get("id") for each in entries if isinstance(each, dict)]
+        if len(set(map(repr, ids))) != len(entries):
+            raise argument_invalid("An entry is no device, or a device is there twice.")
+        errors: list[Json] = []
+        for each in entries:
+            assert isinstance(each, dict)
+            try:
+                self._apply_one(each)
+            except HubError as error:
+                errors.append(_told(each, error))
+        return {"isSuccessful": not errors, "errors": errors, "warnings": []}
+
+    def _apply_one(self, entry: JsonObject) -> None:
+        device_id, mode = entry.get("id"), entry.get("importMode") or "create"
+        if not isinstance(device_id, str) or entry.get("moduleId"):
+            raise argument_invalid("The entry is not one of a device.")
+        known = {name.lower(): action for name, action in self._modes.items()}
+        action = known.get(str(mode).lower())
+        if action is None:
+            raise argument_invalid(f"importMode is none of {', '.join(self._modes)}.")
+        action(device_id, entry)
+
+    def _create(self, device_id: str, entry: JsonObject) -> None:
+        self._registry.create({**_identity(entry), "deviceId": device_id})
+        try:
+            self._update_twin(device_id, entry, None)
+        except HubError:
+            # All of it or nothing: a twin that cannot be leaves no identity behind
+            self._registry.delete(device_id)
+            raise
+
+    def _update(self, device_id: str, entry: JsonObject, etag: str | None) -> None:
+        self._registry.update(device_id, _identity(entry), etag)
+
+    def _update_twin(self, device_id: str, entry: JsonObject, etag: str | None) -> None:
+        names = ("tags", "properties")
+        patch = {name: entry[name] for name in names if entry.get(name) is not None}
+        self._twins.update_desired(device_id, patch, etag)
+
+
+def _identity(entry: JsonObject) -> JsonObject:
+    return {name: entry[name] for name in _IDENTITY_NAMES if entry.get(name) is not None}
+
+
+def _etag(entry: JsonObject, name: str) -> str:
+    etag = entry.get(name)
+    if not isinstance(etag, str):
+        raise argument_invalid(f"The entry has no {name} to match.")
+    return etag
+
+
+def _told(entry: JsonObject, error: HubError) -> JsonObject:
+    return {
+        "deviceId": entry.get("id"),
+        "errorCode": error.name,
+        "errorStatus": error.message,
+        "moduleId": entry.get("moduleId"),
+        "operation": entry.get("importMode") or "create",
+    }

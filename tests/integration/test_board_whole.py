@@ -1,0 +1,91 @@
+"""The whole firmware on the pseudo-board, by `thermo deploy` and by `thermo dev`."""
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from pseudo_board import PseudoBoard
+
+from host_tools.deploy import Order, Watcher, deploy
+
+ROOT = Path(__file__).resolve().parents[2]
+# The app says `up` after ten seconds
+UP_S = 60
+
+
+class Steps(Watcher):
+    """Takes its time, so that a deploy lasts."""
+
+    def __init__(self, delay_s=0.0):
+        self._delay_s = delay_s
+        self.seconds = 0.0
+
+    def step(self, text):
+        if text != "starting it":
+            self.seconds += self._delay_s
+            time.sleep(self._delay_s)
+
+
+def copy_of_the_tree(folder):
+    for name in ("firmware", "boards"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def order(board, folder, root):
+    return Order(board.port, up_timeout_s=UP_S, root=root, build=folder / "build")
+
+
+@pytest.mark.timeout(300)
+def test_nothing_twice_and_of_one_change_one_file(tmp_path):
+    tree = copy_of_the_tree(tmp_path / "tree")
+    with PseudoBoard(tmp_path / "board") as board:
+        first = deploy(order(board, tmp_path, tree))
+        assert first.is_up
+        assert len(first.plan.send) > 60
+        assert "umqtt/simple.mpy" in first.plan.send
+        second = deploy(order(board, tmp_path, tree))
+        assert (second.plan.is_done, second.plan.sent_bytes) == (True, 0)
+        control = tree / "firmware" / "thermostat" / "control.py"
+        control.write_text(control.read_text() + "\nCHANGED = 'by a test'\n")
+        third = deploy(order(board, tmp_path, tree))
+        assert third.is_up
+        assert third.plan.send == ("thermostat/control.mpy",)
+        assert len(third.plan.copy) == len(first.plan.send) - 1
+        assert board.hard_resets == ["software"] * 3
+        assert board.soft_resets == 0
+
+
+@pytest.mark.timeout(300)
+def test_half_a_minute_with_the_watchdog_armed(tmp_path):
+    """The running app has armed it at 8.4 s; stopped, it is held."""
+    tree = copy_of_the_tree(tmp_path / "tree")
+    with PseudoBoard(tmp_path / "board") as board:
+        assert deploy(order(board, tmp_path, tree)).is_up
+        settings = tree / "firmware" / "thermostat" / "settings.py"
+        settings.write_text(settings.read_text() + "\nCHANGED = 'by a test'\n")
+        slow = Steps(delay_s=7.0)
+        assert deploy(order(board, tmp_path, tree), slow).is_up
+        assert slow.seconds >= 30
+        assert board.hard_resets == ["software", "software"]
+
+
+@pytest.mark.timeout(300)
+def test_dev_runs_it_without_writing_the_flash(tmp_path):
+    with PseudoBoard(tmp_path / "board") as board:
+        board.wait_for(">>> ")
+        before = board.files()
+        command = [sys.executable, "-m", "host_tools.cli", "dev", "--port", board.port]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+            board.wait_for("up -", timeout_s=UP_S)
+            process.send_signal(signal.SIGINT)
+            said, _ = process.communicate(timeout=60)
+        assert process.returncode == 0
+        assert re.search(r"^up -$", said, re.MULTILINE)
+        assert board.files() == before
+        assert board.hard_resets == ["software"]

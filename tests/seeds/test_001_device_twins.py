@@ -1,0 +1,24 @@
+"""Seed 001: device twins, from the device's side and from the back end's.
+
+Its sections on X.509 and Microsoft Entra are for later: the hub knows neither yet.
+"""
+
+from hub_exec import run
+
+
+def test_the_device_application() -> None:
+    seen = run("twin_device_app.py")
+    assert seen["before"] == {"desired": {"$version": 1}, "reported": {"$version": 1}}
+    assert seen["patch"] == {"power_level": 1, "$version": 2}
+    assert seen["after"]["desired"] == {"power_level": 1, "$version": 2}
+    assert seen["after"]["reported"] == {**seen["reported"], "$version": 2}
+
+
+def test_the_back_end_with_the_thermostat() -> None:
+    seen = run("twin_back_end.py", options=("--thermostat", "t1"))
+    assert seen["before"] == []
+    assert seen["plant"] == ["t1"]
+    assert (seen["cellular"], seen["wifi"]) == ([], ["t1"])
+    assert seen["tags"] == {"location": {"region": "US", "plant": "Redmond43"}}
+    assert seen["power_level"] == 1
+    assert seen["replaced"] == {"tags": {"only": "this"}, "power_level": None, "plant": []}
