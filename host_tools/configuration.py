@@ -102,7 +102,7 @@ def _check_set_points(content: Content) -> None:
 def _check_identity(content: Content) -> None:
     firmware = _firmware()
     text = content.get("connection_string")
-    if text and firmware.parse(text).key() is None and not content.get("certificate"):
+    if text and firmware.parse(text).key is None and not content.get("certificate"):
         raise firmware.ConfigurationError("certificate", "is missing, which x509=true asks for")
     provisioning = content.get("provisioning", {})
     if provisioning.get("key"):
@@ -162,7 +162,7 @@ def _firmware() -> SimpleNamespace:
             wrong_set_points=load("thermostat.setpoints").check,
             kinds=load("drivers.registry").kinds,
             parse=load("iothub.identity").parse,
-            IdentityError=load("iothub.errors").IdentityError,
+            IdentityError=load("iothub.identity").IdentityError,
         )
     finally:
         del sys.path[0]

@@ -2,30 +2,27 @@
 
 import asyncio
 
-from iothub.session import STOPPED
-
 
 async def run(session, clock, alive=None):
-    """Drive `session` until it is STOPPED; cancel the task to leave without a farewell.
+    """Drive `session` until it is stopped; cancel the task to leave without a farewell.
 
     `alive()` is called every turn, at least every second or two, for whoever supervises this.
     What a handler raises comes out here, whichever of the two tasks met it.
     """
     link = reader = None
     try:
-        while session.state != STOPPED:
+        while session.state != "stopped":
             delay_ms = session.step()
             if alive is not None:
                 alive()
             if reader is not None and reader.done():
                 done, reader = reader, None
                 await done
-            current = session.link if session.is_open else None
-            if current is not link:
+            if session.exchange.link is not link:
                 # At once: nobody may go on waiting for a socket that is closed
                 if reader is not None:
                     reader.cancel()
-                link = current
+                link = session.exchange.link
                 reader = None if link is None else asyncio.create_task(_read(session, link))
             await clock.sleep_ms(delay_ms)
     finally:
@@ -34,6 +31,6 @@ async def run(session, clock, alive=None):
 
 
 async def _read(session, link):
-    while session.link is link:
+    while session.exchange.link is link:
         await link.readable()
         session.step()

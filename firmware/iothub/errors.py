@@ -1,7 +1,7 @@
 """What can go wrong between the device and its hub.
 
 Each is made once, where the cause is known. A caller retries after LinkError, drops the packet
-or the connection after ProtocolError, and asks the user after IdentityError.
+or the connection after ProtocolError.
 """
 
 
@@ -9,12 +9,12 @@ class LinkError(OSError):
     """The connection is gone, stuck, or was refused: close it and dial again later."""
 
 
+class RefusedError(LinkError):
+    """The hub does not want us, and will not until somebody acts: dial again much later."""
+
+
 class ProtocolError(Exception):
     """The peer sent what the protocol does not allow."""
-
-
-class IdentityError(ValueError):
-    """The connection string cannot be used; the text names the part, never the key."""
 
 
 class Declined(Exception):

@@ -1,237 +1,168 @@
 """Whatever was promised to the hub, until the hub has acknowledged it.
 
-Messages wait as whole encoded packets in two rings. Telemetry: when full, the oldest goes and
-is counted. Command answers: never displaced; when full, the newest is turned away.
-From there they move into the window: a few slots for packets that are on their way. A slot is
-left only by an acknowledgement, so a packet that may have arrived is never also counted as
-dropped, and one half written is never overwritten. At any time, for telemetry, exactly:
+Messages wait as whole encoded QoS 1 packets in two queues: command answers and telemetry.
+An answer is never displaced; when there is no room, the newest is turned away. Telemetry goes
+oldest first when there is no room, and is counted. A packet leaves its queue only by an
+acknowledgement once it was sent, so one that may have arrived is never also counted as dropped,
+and one half written never moves. At any time exactly:
 
-    accepted == acked + dropped + waiting()
+    accepted == telemetry.acked + dropped + packets in `telemetry`
 
-Everything is allocated once. An empty ring is passed by: a message then costs no heap.
+Everything is allocated once; a message costs no heap.
+Source: OASIS MQTT 3.1.1, §2.2.3 (lengths), §2.3.1 (packet ids), §3.3 (PUBLISH), §4.4 (DUP).
 """
 
-from array import array
-
-from iothub.packets import publish_size, set_duplicate, set_packet_id, write_publish
-from iothub.ring import Ring
 from micropython import const
 
 _LAST_PACKET_ID = const(65535)
+_PUBLISH_QOS1 = const(0x32)
+_DUP = const(0x08)
+# What a packet has besides topic and payload: type, length (two bytes at most), their length, id
+_FRAME_BYTES = const(7)
+_LONGEST_PACKET = const(16384)
+
+
+class Queue:
+    """Packets in one buffer of `size` bytes, each behind the one before.
+
+    First those that were sent on this link, up to `sent`; then those that were sent on another;
+    then those that never were: their packet id is 0.
+    """
+
+    def __init__(self, size):
+        self.buffer = bytearray(size)
+        self.end = 0
+        self.sent = 0
+        self.acked = 0
+
+    def put(self, topic, suffix, payload, size):
+        """Append a PUBLISH of `payload[:size]` to `topic + suffix`; False if there is no room."""
+        buffer, at = self.buffer, self.end
+        rest = len(topic) + len(suffix) + size + 4
+        if at + rest + 3 > len(buffer):
+            return False
+        buffer[at] = _PUBLISH_QOS1
+        if rest > 127:
+            buffer[at + 1] = rest & 127 | 128
+            rest >>= 7
+            at += 1
+        buffer[at + 1] = rest
+        rest = len(topic) + len(suffix)
+        buffer[at + 2] = rest >> 8
+        buffer[at + 3] = rest & 255
+        at = _copy(topic, len(topic), buffer, at + 4)
+        at = _copy(suffix, len(suffix), buffer, at)
+        buffer[at] = buffer[at + 1] = 0
+        self.end = _copy(payload, size, buffer, at + 2)
+        return True
+
+    def size(self, at):
+        """Of the packet at `at`."""
+        rest = self.buffer[at + 1]
+        return rest + 2 if rest < 128 else (rest & 127 | self.buffer[at + 2] << 7) + 3
+
+    def id_at(self, at):
+        """Where the packet at `at` has its id."""
+        at += 2 if self.buffer[at + 1] < 128 else 3
+        return at + 2 + (self.buffer[at] << 8 | self.buffer[at + 1])
+
+    def find(self, packet_id):
+        """Where the packet of that id is, for 0 the first that was never sent; -1 if nowhere."""
+        at = 0
+        while at < self.end:
+            id_at = self.id_at(at)
+            found = self.buffer[id_at] << 8 | self.buffer[id_at + 1]
+            if found == packet_id:
+                return at
+            if not found:
+                break
+            at += self.size(at)
+        return -1
+
+    def remove(self, at):
+        """Close the gap of the packet at `at`; return its size."""
+        size = self.size(at)
+        self.end -= size
+        if at < self.end:
+            self.buffer[at : self.end] = memoryview(self.buffer)[at + size : self.end + size]
+        return size
 
 
 class Outbox:
-    """`window` slots of `packet_bytes`; rings of `telemetry_bytes` and `answer_bytes`."""
+    """`window` packets out at once, of `packet_bytes` at most; two queues of so many bytes."""
 
     def __init__(self, window, packet_bytes, telemetry_bytes, answer_bytes):
-        assert 0 < window < 256
-        self.slots = bytearray(window * packet_bytes)
-        self.accepted = 0  # telemetry messages
-        self.acked = 0
-        self.dropped = 0
-        self.answers_acked = 0
-        self._packet_bytes = packet_bytes
-        self._telemetry = Ring(telemetry_bytes)
-        self._answers = Ring(answer_bytes)
-        # Slot numbers: those in use first, in the order of sending, then the free ones
-        self._order = bytearray(range(window))
-        self._used = 0
-        self._sent = 0  # of those in use, how many were sent on this link
-        self._sizes = array("H", bytearray(2 * window))
-        self._ids = array("H", bytearray(2 * window))  # 0 = never sent
-        self._is_answer = bytearray(window)
-        self._telemetry_in_slots = 0
+        self.accepted = 0  # telemetry messages taken
+        self.dropped = 0  # of these, displaced by newer ones
+        self.in_flight = 0  # packets sent on this link that the hub has not acknowledged
+        self.telemetry = Queue(telemetry_bytes)
+        self.answers = Queue(answer_bytes)
+        self._queues = (self.answers, self.telemetry)
+        self._window = window
+        self._largest = min(packet_bytes, telemetry_bytes, answer_bytes, _LONGEST_PACKET)
         self._last_id = 0
 
-    # ---- in
+    def fits(self, size):
+        """Whether topic and payload of together `size` bytes can ever be sent."""
+        return size + _FRAME_BYTES <= self._largest
 
-    def put_telemetry(self, topic, payload, size, suffix=b"", at_once=False):
-        """Take a message; False if it can never be sent.
-
-        `suffix`: see `topics.created`. `at_once`: it can leave now, if nothing is before it.
-        """
-        packet_size = publish_size(len(topic) + len(suffix), size)
-        if not self._fits(packet_size, self._telemetry):
+    def put_telemetry(self, topic, suffix, payload, size):
+        """Take `payload[:size]`; False if it can never be sent."""
+        if not self.fits(len(topic) + len(suffix) + size):
             return False
         self.accepted += 1
-        if at_once and self._telemetry.count == 0 and self._used < len(self._order):
-            buffer, at = self.slots, self._take_slot(packet_size, False)
-        else:
-            buffer, at = self._telemetry.buffer, self._reserve_telemetry(packet_size)
-        write_publish(buffer, at, topic, suffix, payload, size)
-        return True
-
-    def put_answer(self, topic, payload):
-        """Take a command answer; False if there is no room, or will never be."""
-        packet_size = publish_size(len(topic), len(payload))
-        if not self._fits(packet_size, self._answers):
-            return False
-        at = self._answers.reserve(packet_size)
-        if at < 0:
-            return False
-        write_publish(self._answers.buffer, at, topic, b"", payload, len(payload))
-        return True
-
-    def can_carry(self, topic, payload):
-        """True if an answer of this size has room when the ring is empty."""
-        return self._fits(publish_size(len(topic), len(payload)), self._answers)
-
-    def _fits(self, size, ring):
-        return size <= self._packet_bytes and ring.can_ever_hold(size)
-
-    def _reserve_telemetry(self, size):
-        at = self._telemetry.reserve(size)
-        while at < 0:
-            self._telemetry.drop_first()
+        while not self.telemetry.put(topic, suffix, payload, size):
             self.dropped += 1
-            at = self._telemetry.reserve(size)
-        return at
-
-    # ---- out
-
-    def next(self):
-        """The slot to send next, its packet id and DUP bit set, or -1: nothing, or no room.
-
-        The caller sends `slots` from `offset(slot)`, `size(slot)` bytes, then `mark_sent()`.
-        """
-        if self._sent == self._used:
-            if self._answers.count:
-                self._move_from(self._answers, True)
-            elif self._telemetry.count:
-                self._move_from(self._telemetry, False)
-        if self._sent == self._used:
-            return -1
-        slot = self._order[self._sent]
-        self._stamp(slot)
-        return slot
-
-    def mark_sent(self):
-        """What `next` answered is on its way."""
-        assert self._sent < self._used
-        self._sent += 1
-
-    def offset(self, slot):
-        return slot * self._packet_bytes
-
-    def size(self, slot):
-        return self._sizes[slot]
+            oldest = self.telemetry.find(0)
+            if oldest < 0:
+                break  # all the others may have arrived: it is the newest that goes
+            self.telemetry.remove(oldest)
+        return True
 
     def next_id(self):
-        """A packet id from 1 to 65535 that is not in flight. Source: MQTT 3.1.1 §2.3.1"""
+        """A packet id from 1 to 65535 that is not in flight."""
         while True:
             self._last_id = self._last_id % _LAST_PACKET_ID + 1
-            if self._find(self._last_id) < 0:
+            if self.telemetry.find(self._last_id) < 0 and self.answers.find(self._last_id) < 0:
                 return self._last_id
 
-    def _stamp(self, slot):
-        at = self.offset(slot)
-        if self._ids[slot]:
-            set_duplicate(self.slots, at)
-        else:
-            packet_id = self.next_id()
-            self._ids[slot] = packet_id
-            set_packet_id(self.slots, at, packet_id)
-
-    def _move_from(self, ring, is_answer):
-        if self._used == len(self._order):
-            return
-        size = ring.first_size()
-        at = self._take_slot(size, is_answer)
-        start = ring.first()
-        self.slots[at : at + size] = memoryview(ring.buffer)[start : start + size]
-        ring.drop_first()
-
-    def _take_slot(self, size, is_answer):
-        slot = self._order[self._used]
-        self._used += 1
-        self._sizes[slot] = size
-        self._ids[slot] = 0
-        self._is_answer[slot] = is_answer
-        self._telemetry_in_slots += not is_answer
-        return self.offset(slot)
-
-    # ---- back
+    def send(self, client):
+        """Give `client` what it and the window have room for, answers first. Raises LinkError."""
+        for queue in self._queues:
+            while queue.sent < queue.end and self.in_flight < self._window and not client.left:
+                buffer, at = queue.buffer, queue.sent
+                id_at, size = queue.id_at(at), queue.size(at)
+                if buffer[id_at] or buffer[id_at + 1]:
+                    buffer[at] |= _DUP
+                else:
+                    packet_id = self.next_id()
+                    buffer[id_at] = packet_id >> 8
+                    buffer[id_at + 1] = packet_id & 255
+                queue.sent += size
+                self.in_flight += 1
+                client.transmit(buffer, at, size)
 
     def acknowledge(self, packet_id):
         """The hub has the packet; False if none with this id was sent on this link."""
-        place = self._find(packet_id)
-        if place < 0 or place >= self._sent:
-            return False
-        slot = self._order[place]
-        if self._is_answer[slot]:
-            self.answers_acked += 1
-        else:
-            self.acked += 1
-            self._telemetry_in_slots -= 1
-        self._used -= 1
-        self._sent -= 1
-        for i in range(place, self._used):
-            self._order[i] = self._order[i + 1]
-        self._order[self._used] = slot
-        return True
+        for queue in self._queues:
+            at = queue.find(packet_id)
+            if 0 <= at < queue.sent:
+                queue.sent -= queue.remove(at)
+                queue.acked += 1
+                self.in_flight -= 1
+                return True
+        return False
 
-    def link_lost(self):
+    def reset(self):
         """What was sent and not acknowledged is sent again, first, as duplicates."""
-        self._sent = 0
-
-    def in_flight(self):
-        """Packets sent on this link that the hub has not acknowledged."""
-        return self._sent
-
-    def waiting(self):
-        """Telemetry messages accepted, neither acknowledged nor dropped."""
-        return self._telemetry.count + self._telemetry_in_slots
+        self.in_flight = self.telemetry.sent = self.answers.sent = 0
 
     def is_empty(self):
-        return self._used == 0 and self._telemetry.count == 0 and self._answers.count == 0
-
-    def _find(self, packet_id):
-        """The place in `_order` of the packet with this id, or -1."""
-        for place in range(self._used):
-            if self._ids[self._order[place]] == packet_id:
-                return place
-        return -1
+        return self.telemetry.end == self.answers.end == 0
 
 
-class Counters:
-    """What a session has done since it was made: plain ints that only rise."""
-
-    def __init__(self, outbox):
-        self._outbox = outbox
-        self.refused = 0  # telemetry not taken: it could never be sent
-        self.connects = 0  # times online, the renewals of the token included
-        self.renewals = 0
-        self.failures = 0  # links lost or not come by
-        self.commands = 0
-        self.repeats = 0  # commands whose request id was known: answered again, not done again
-        self.unanswered = 0  # answers for which there was no room
-        self.messages = 0  # cloud-to-device, handled and acknowledged
-        self.declined = 0  # cloud-to-device that the handler raised on
-        self.patches = 0  # desired patches handed to the handler
-        self.reports = 0  # reported patches taken by the hub
-        self.malformed = 0  # packets dropped for their topic or body
-        self.oversize = 0  # packets drained for their length
-
-    @property
-    def sent(self):
-        """Telemetry messages taken from the application."""
-        return self._outbox.accepted
-
-    @property
-    def acked(self):
-        """Of these, acknowledged by the hub."""
-        return self._outbox.acked
-
-    @property
-    def dropped(self):
-        """Of these, displaced by newer ones while the outbox was full."""
-        return self._outbox.dropped
-
-    @property
-    def waiting(self):
-        """Of these, neither acknowledged nor dropped: sent == acked + dropped + waiting."""
-        return self._outbox.waiting()
-
-    @property
-    def reconnects(self):
-        return max(0, self.connects - 1)
+def _copy(source, size, into, at):
+    """Copy `source[:size]`; return where it ends. Byte by byte: a slice would cost heap."""
+    for i in range(size):
+        into[at + i] = source[i]
+    return at + size

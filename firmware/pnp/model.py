@@ -11,73 +11,91 @@ import json
 
 from micropython import const
 
-from pnp.component import Interface, Model
-from pnp.schema import PRIMITIVES
+from pnp.device import Interface
 
 # Limit of DTDL v2 for the chain of `extends`; it also ends a model that extends itself
 _LONGEST_CHAIN = const(10)
 # ... and for objects, maps and arrays in each other
 _DEEPEST = const(5)
+_PRIMITIVES = const(
+    (
+        "boolean",
+        "integer",
+        "long",
+        "float",
+        "double",
+        "string",
+        "dateTime",
+        "date",
+        "time",
+        "duration",
+    )
+)
 
 
 class ModelError(ValueError):
     """The model cannot be used; the text names it and says why."""
 
 
-class SchemaError(ValueError):
-    """The model asks for something that is not DTDL v2 or not supported here."""
-
-
 def load(dtmi, open_text):
-    """The Model of `dtmi`.
+    """The interfaces of the model `dtmi`: a list of (component name, Interface), the root first
+    under "".
 
     `open_text(dtmi)` returns the text of one DTDL file (str or bytes); for an interface that it
     does not have it raises OSError or ModelError. Raises ModelError.
     """
+    try:
+        return _load(dtmi, open_text)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ModelError("model %s is not DTDL v2 as used here: %r" % (dtmi, error))
+
+
+def _load(dtmi, open_text):
+    root = _interface(dtmi, open_text)
+    # How the device is connected is reported at the root though the sample models do not name it,
+    # because fleets are queried for it: the one exception to "names come from the model"
+    root.properties.setdefault("connectivity", ("string", False))
+    found = [("", root)]
     loaded = {}
-    root = _interface(dtmi, open_text, loaded)
-    components = [("", root)]
     for name, source in root.components:
-        interface = _interface(source, open_text, loaded)
+        # A DTMI, or DTDL written in place; each DTMI is read once
+        interface = loaded.get(source) if isinstance(source, str) else None
+        if interface is None:
+            interface = _interface(source, open_text)
+        if isinstance(source, str):
+            loaded[source] = interface
         if interface.components:
-            raise ModelError("model %s: component %s has components" % (dtmi, name))
-        components.append((name, interface))
-    return Model(dtmi, components)
+            raise TypeError("component %s has components" % name)
+        found.append((name, interface))
+    return found
 
 
-def models_folder(files, path):
+def models_folder(path, names, open=open):
     """An `open_text` that reads `path`, where thermostat-1.json is `dtmi:...:Thermostat;1`.
 
-    `files` opens and lists: an object with `open` and `listdir`. The file name is the last part
-    of the DTMI, so two interfaces that differ only before it cannot lie in one folder.
+    `names`: of all its files. A file's name is the last part of the DTMI, so two interfaces that
+    differ only before it cannot lie in one folder.
     """
+
+    def text(name):
+        with open(path + "/" + name) as stream:
+            return stream.read()
 
     def open_text(dtmi):
         name = dtmi.split(":")[-1].replace(";", "-").lower() + ".json"
-        if "/" in name or name not in files.listdir(path):
-            raise ModelError("no model %s; choose one of %s" % (dtmi, _present(files, path)))
-        return _text(files, path, name)
+        if name in names:
+            return text(name)
+        there = [json.loads(text(each))["@id"] for each in sorted(names) if ".json" in each]
+        raise ModelError("no model %s; choose one of %s" % (dtmi, ", ".join(there)))
 
     return open_text
 
 
-def _present(files, path):
-    names = [name for name in sorted(files.listdir(path)) if name.endswith(".json")]
-    return ", ".join([json.loads(_text(files, path, name))["@id"] for name in names])
-
-
-def _text(files, path, name):
-    with files.open(path + "/" + name) as stream:
-        return stream.read()
-
-
-def _interface(source, open_text, loaded):
-    """The Interface for a DTMI, or for DTDL written in place; each DTMI is read once."""
-    if isinstance(source, dict):
-        return _build(source, open_text)
-    if source not in loaded:
-        loaded[source] = _build(_document(source, open_text), open_text)
-    return loaded[source]
+def _interface(source, open_text):
+    document = source if isinstance(source, dict) else _document(source, open_text)
+    interface = Interface(document["@id"])
+    _add(interface, document, open_text, _LONGEST_CHAIN)
+    return interface
 
 
 def _document(dtmi, open_text):
@@ -87,75 +105,57 @@ def _document(dtmi, open_text):
         raise ModelError("no model %s: %s" % (dtmi, error))
     except ModelError:
         raise
-    except ValueError as error:
-        raise ModelError("model %s is not JSON: %s" % (dtmi, error))
+    except ValueError:
+        document = None
     if not isinstance(document, dict) or document.get("@id") != dtmi:
-        raise ModelError("model %s: its file holds another" % dtmi)
+        raise ModelError("model %s: its file holds another, or is not JSON" % dtmi)
     return document
 
 
-def _build(document, open_text):
-    interface = Interface(document.get("@id"))
-    try:
-        _add_contents(interface, document, open_text, _LONGEST_CHAIN)
-    except (AttributeError, KeyError, TypeError, SchemaError) as error:
-        raise ModelError("model %s is not DTDL v2 as used here: %s" % (interface.dtmi, error))
-    return interface
-
-
-def _add_contents(interface, document, open_text, longest):
+def _add(interface, document, open_text, longest):
     """Add what `document` declares, after what it extends."""
     if longest == 0:
-        raise ModelError("model %s: its chain of extends is too long" % interface.dtmi)
+        raise TypeError("a chain of extends that is too long")
     bases = document.get("extends", [])
     for base in [bases] if isinstance(bases, (str, dict)) else bases:
         inherited = base if isinstance(base, dict) else _document(base, open_text)
-        _add_contents(interface, inherited, open_text, longest - 1)
+        _add(interface, inherited, open_text, longest - 1)
     for content in document.get("contents", []):
-        _add(interface, content)
-
-
-def _add(interface, content):
-    """Take one entry of `contents` (parsed DTDL)."""
-    kinds = content["@type"]
-    if isinstance(kinds, str):
-        kinds = (kinds,)
-    name = content["name"]
-    if "Property" in kinds:
-        schema = build_schema(content["schema"])
-        interface.properties[name] = (schema, content.get("writable", False) is True)
-    elif "Telemetry" in kinds:
-        interface.telemetry[name] = build_schema(content["schema"])
-    elif "Command" in kinds:
-        interface.commands[name] = (_payload(content, "request"), _payload(content, "response"))
-    elif "Component" in kinds:
-        interface.components.append((name, content["schema"]))
-
-
-def _payload(content, direction):
-    payload = content.get(direction)
-    return build_schema(payload["schema"]) if payload else None
+        kinds = content["@type"]
+        if isinstance(kinds, str):
+            kinds = (kinds,)
+        name = content["name"]
+        if "Property" in kinds:
+            writable = content.get("writable", False) is True
+            interface.properties[name] = (build_schema(content["schema"]), writable)
+        elif "Telemetry" in kinds:
+            interface.telemetry[name] = build_schema(content["schema"])
+        elif "Command" in kinds:
+            payloads = [content.get("request"), content.get("response")]
+            interface.commands[name] = [each and build_schema(each["schema"]) for each in payloads]
+        elif "Component" in kinds:
+            interface.components.append((name, content["schema"]))
 
 
 def build_schema(source, depth=0):
     """The compact schema for `source`, the `schema` of parsed DTDL.
 
-    Raises SchemaError for what DTDL v2 does not know, or what this module leaves out.
+    Raises TypeError for what DTDL v2 does not know, or what is left out here; KeyError.
     """
-    if isinstance(source, str) and source in PRIMITIVES:
+    if isinstance(source, str) and source in _PRIMITIVES:
         return source
-    if not isinstance(source, dict) or depth >= _DEEPEST:
-        raise SchemaError("unsupported schema %s" % (source,))
-    kind = source.get("@type")
+    kind = source.get("@type") if isinstance(source, dict) and depth < _DEEPEST else None
+    depth += 1
     if kind == "Object":
-        fields = {}
+        content = {}
         for field in source["fields"]:
-            fields[field["name"]] = build_schema(field["schema"], depth + 1)
-        return (kind, fields)
-    if kind == "Enum":
-        return (kind, tuple([entry["enumValue"] for entry in source["enumValues"]]))
-    if kind == "Map":
-        return (kind, build_schema(source["mapValue"]["schema"], depth + 1))
-    if kind == "Array":
-        return (kind, build_schema(source["elementSchema"], depth + 1))
-    raise SchemaError("unsupported schema %s" % kind)
+            content[field["name"]] = build_schema(field["schema"], depth)
+    elif kind == "Enum":
+        content = tuple([entry["enumValue"] for entry in source["enumValues"]])
+    elif kind == "Map":
+        content = build_schema(source["mapValue"]["schema"], depth)
+    elif kind == "Array":
+        content = build_schema(source["elementSchema"], depth)
+    else:
+        raise TypeError("unsupported schema %s" % (source,))
+    return kind, content

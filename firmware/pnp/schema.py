@@ -32,94 +32,43 @@ _DATE_TIME = re.compile(
 def fault(schema, value):
     """Why `value` (parsed JSON) does not fit `schema`, as a short text; None if it fits."""
     if isinstance(schema, str):
-        return None if PRIMITIVES[schema](value) else "expected " + schema
-    return _COMPLEX[schema[0]](schema[1], value)
+        return None if _fits(schema, value) else "expected " + schema
+    kind, content = schema
+    if kind == "Enum":
+        for allowed in content:
+            # True is no 1 here, and 1.0 no 1
+            if type(value) is type(allowed) and value == allowed:
+                return None
+    if kind == "Enum" or not isinstance(value, list if kind == "Array" else dict):
+        return "expected " + kind
+    for name in value:
+        if kind == "Array":
+            reason = fault(content, name)
+        elif kind == "Map":
+            reason = fault(content, value[name]) if isinstance(name, str) else "expected strings"
+        else:
+            reason = fault(content[name], value[name]) if name in content else "unknown"
+            reason = reason and "%s: %s" % (name, reason)
+        if reason:
+            return reason
+    return None
 
 
-def _is_whole(value, limit):
-    return isinstance(value, int) and not isinstance(value, bool) and -limit <= value < limit
-
-
-def _is_number(value, largest):
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return False
-    # Not-a-number compares false with both, infinity lies outside
-    return -largest <= value <= largest
-
-
-def _is_double(value):
-    # The difference is not-a-number for an infinity that a board's coarser bound let through
-    return _is_number(value, _LARGEST_DOUBLE) and value - value == 0
-
-
-def _is_text(value):
-    return isinstance(value, str)
-
-
-def _is_date_time(value):
-    if not isinstance(value, str) or len(value) > _LONGEST_DATE_TIME:
-        return False
-    found = _DATE_TIME.match(value)
+def _fits(kind, value):
+    if kind == "boolean":
+        return isinstance(value, bool)
+    if kind == "integer" or kind == "long":
+        limit = _INTEGER_LIMIT if kind == "integer" else _LONG_LIMIT
+        return type(value) is int and -limit <= value < limit
+    if kind == "float" or kind == "double":
+        largest = _LARGEST_FLOAT if kind == "float" else _LARGEST_DOUBLE
+        # Not-a-number compares false with both bounds, infinity lies outside. The difference is
+        # not-a-number for an infinity that a board's coarser bound let through
+        is_number = type(value) is int or type(value) is float
+        return is_number and -largest <= value <= largest and value - value == 0
+    if not isinstance(value, str) or kind != "dateTime":
+        # "date", "time", "duration" are not looked into: nothing here is told a day or a duration
+        return isinstance(value, str)
+    found = _DATE_TIME.match(value) if len(value) <= _LONGEST_DATE_TIME else None
     # CPython's $ also matches before a final newline
     return found is not None and found.group(0) == value
-
-
-def _object_fault(fields, value):
-    if not isinstance(value, dict):
-        return "expected Object"
-    for name in value:
-        if name not in fields:
-            return "no such field"
-        reason = fault(fields[name], value[name])
-        if reason:
-            return "%s: %s" % (name, reason)
-    return None
-
-
-def _enum_fault(values, value):
-    for allowed in values:
-        # True is no 1 here, and 1.0 no 1
-        if type(value) is type(allowed) and value == allowed:
-            return None
-    return "expected one of the Enum"
-
-
-def _map_fault(schema, value):
-    if not isinstance(value, dict):
-        return "expected Map"
-    for name in value:
-        reason = fault(schema, value[name]) if isinstance(name, str) else "expected string keys"
-        if reason:
-            return reason
-    return None
-
-
-def _array_fault(schema, value):
-    if not isinstance(value, list):
-        return "expected Array"
-    for element in value:
-        reason = fault(schema, element)
-        if reason:
-            return reason
-    return None
-
-
-PRIMITIVES = {
-    "boolean": lambda value: isinstance(value, bool),
-    "integer": lambda value: _is_whole(value, _INTEGER_LIMIT),
-    "long": lambda value: _is_whole(value, _LONG_LIMIT),
-    "float": lambda value: _is_number(value, _LARGEST_FLOAT),
-    "double": _is_double,
-    "string": _is_text,
-    "dateTime": _is_date_time,
-    # Carried as text and not looked into: nothing here is told a day or a duration
-    "date": _is_text,
-    "time": _is_text,
-    "duration": _is_text,
-}
-_COMPLEX = {
-    "Object": _object_fault,
-    "Enum": _enum_fault,
-    "Map": _map_fault,
-    "Array": _array_fault,
-}

@@ -30,46 +30,33 @@ class Telemetry:
 
     def __init__(self, session, component, names, decimals):
         self.values = [None] * len(names)
-        self._session = session
-        self._topic = session.telemetry_topic(component.name)
-        self._decimals = decimals
-        self._keys = []
+        self.session = session
+        self.topic = session.telemetry_topic(component.name)
+        self.decimals = decimals
+        self.keys = []
         room = 2
         for name in names:
             assert name in component.interface.telemetry, "no telemetry %s in the model" % name
-            self._keys.append(('"%s":' % name).encode())
+            self.keys.append(('"%s":' % name).encode())
             room += len(name) + 4 + _LONGEST_NUMBER
-        self._buffer = bytearray(room)
+        self.buffer = bytearray(room)
 
     def send(self):
         """Give the values to the session; False if there are none, or it does not take them."""
-        size = self._write()
-        if size == 0:
-            return False
-        return self._session.send(self._topic, self._buffer, size)
-
-    def _write(self):
-        """Write the JSON object; return its size, 0 if every value is None."""
-        buffer = self._buffer
+        buffer = self.buffer
         at = 0
         for i in range(len(self.values)):
             value = self.values[i]
-            if value is None:
-                continue
-            buffer[at] = _COMMA if at else _OPEN
-            at = _write_bytes(self._keys[i], buffer, at + 1)
-            at = write_number(value, self._decimals[i], buffer, at)
+            if value is not None:
+                buffer[at] = _COMMA if at else _OPEN
+                for byte in self.keys[i]:
+                    at += 1
+                    buffer[at] = byte
+                at = write_number(value, self.decimals[i], buffer, at + 1)
         if at == 0:
-            return 0
+            return False
         buffer[at] = _CLOSE
-        return at + 1
-
-
-def _write_bytes(source, buffer, at):
-    for byte in source:
-        buffer[at] = byte
-        at += 1
-    return at
+        return self.session.send(self.topic, buffer, at + 1)
 
 
 def write_number(value, decimals, buffer, at):
@@ -84,34 +71,18 @@ def write_number(value, decimals, buffer, at):
     while decimals and value % 10 == 0:
         value //= 10
         decimals -= 1
-    end = at + _size(value, decimals)
-    at = end
-    while decimals:
-        at = _write_digit(value, buffer, at)
-        value //= 10
-        decimals -= 1
-        if decimals == 0:
-            at -= 1
-            buffer[at] = _POINT
-    at = _write_digit(value, buffer, at)
-    while value >= 10:
-        value //= 10
-        at = _write_digit(value, buffer, at)
-    return end
-
-
-def _write_digit(value, buffer, at):
-    at -= 1
-    buffer[at] = _ZERO + value % 10
-    return at
-
-
-def _size(value, decimals):
-    """Characters of a number that is not negative: its digits, and a point before `decimals`."""
-    digits = 1
-    while value >= 10:
-        value //= 10
-        digits += 1
-    if decimals == 0:
-        return digits
-    return (digits if digits > decimals else decimals + 1) + 1
+    # Digits, at least one before the point; and the point
+    size = 1
+    rest = value
+    while rest >= 10 or size <= decimals:
+        rest //= 10
+        size += 1
+    size += decimals > 0
+    for i in range(size):
+        if decimals and i == decimals:
+            digit = _POINT
+        else:
+            digit = _ZERO + value % 10
+            value //= 10
+        buffer[at + size - 1 - i] = digit
+    return at + size

@@ -188,7 +188,7 @@ class App:
     def _say_farewell(self, session):
         session.stop()
         began = self.clock.ticks_ms()
-        while not session.is_stopped():
+        while session.state != "stopped":
             session.step()
             if self.clock.ticks_diff(self.clock.ticks_ms(), began) > _FAREWELL_MS:
                 return

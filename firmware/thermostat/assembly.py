@@ -21,13 +21,6 @@ _FIRMWARE = __file__.rpartition("/thermostat/")[0]
 _TARGET_CENTI_C = const(2100)
 
 
-class _Files:
-    """What the models are read with."""
-
-    open = staticmethod(open)
-    listdir = staticmethod(os.listdir)
-
-
 class _Trouble(Exception):
     """What cannot be used of the configuration; the text says why, and what to do."""
 
@@ -131,7 +124,7 @@ def _build_cloud(app, settings, teller):
         connection.telemetry_bytes,
         connection.answer_bytes,
     )
-    device = _build_device(clock, connection)
+    device = _build_device(_FIRMWARE + "/models", connection)
     forget(("pnp.model",))
     session = _build_session(app, device, outbox, settings)
     forget(("iothub.identity", "system.tls"))
@@ -140,45 +133,28 @@ def _build_cloud(app, settings, teller):
     return Cloud(device, session, zones, board, settings, clock, app.restart_after)
 
 
-def _build_device(clock, connection):
+def _build_device(folder, connection):
     from pnp.device import Device
     from pnp.model import ModelError, load, models_folder
 
     try:
-        model = load(connection.model_id, models_folder(_Files, _FIRMWARE + "/models"))
+        interfaces = load(connection.model_id, models_folder(folder, os.listdir(folder)))
     except ModelError as error:
         raise _Trouble("model", error, "choose another, or correct its file in models/")
-    return Device(model, clock, log.Log("pnp"), connection)
+    return Device(interfaces, log.Log("pnp"), connection)
 
 
 def _build_session(app, device, outbox, settings):
-    from iothub.errors import IdentityError
-    from iothub.identity import parse
+    from iothub.identity import IdentityError, parse
     from iothub.session import Session
     from system.dialer import Dialer
-    from system.tls import make_context
 
     board, clock, connection = app.board, app.clock, settings.connection
     try:
         who = parse(settings.connection_string)
     except IdentityError as error:
         raise _Trouble("connection_string", error)
-    if who.key() is None:
-        raise _Trouble(
-            "connection_string",
-            "x509=true is understood, but this version cannot connect by certificate; "
-            "use a device with a key, or a newer version",
-        )
-    try:
-        context = make_context(_roots(board.data_path, settings.root_certificates))
-    except OSError as error:
-        raise _Trouble("root_certificates", error)
-    except ValueError:
-        raise _Trouble(
-            "root_certificates",
-            "one of the files is not a certificate in DER form; "
-            "convert it (openssl x509 -outform der) and start again",
-        )
+    context = _tls_context(board.data_path, settings, who.key is None)
     return Session(
         who,
         Dialer(context, clock, board.resolver, connection.dial_timeout_ms),
@@ -191,19 +167,46 @@ def _build_session(app, device, outbox, settings):
     )
 
 
-def _roots(folder, names):
-    """The DER certificates to trust: those configured, else those of Azure. Raises OSError."""
-    if not names:
-        folder = _FIRMWARE + "/roots"
-        names = os.listdir(folder)
-    roots = []
+def _tls_context(folder, settings, has_certificate):
+    """`has_certificate`: the device is known by one, instead of by a key."""
+    from system.tls import make_context
+
+    own = []
+    if has_certificate:
+        if not settings.certificate:
+            raise _Trouble(
+                "certificate",
+                "is missing, and x509=true in connection_string wants it; "
+                'put the names of its file and of "private_key", both in DER form',
+            )
+        own = _contents("certificate", folder, (settings.certificate, settings.private_key))
+    roots = settings.root_certificates
+    shipped = _FIRMWARE + "/roots"
+    try:
+        return make_context(
+            # Those configured, else those of Azure
+            _contents("root_certificates", folder, roots)
+            if roots
+            else _contents("root_certificates", shipped, os.listdir(shipped)),
+            *own,
+        )
+    except ValueError:
+        raise _Trouble(
+            "root_certificates" + ", certificate, private_key" * has_certificate,
+            "one of the files is not in DER form; "
+            "convert it (openssl x509 -outform der; openssl pkey) and start again",
+        )
+
+
+def _contents(key, folder, names):
+    contents = []
     for name in names:
         try:
             with open("%s/%s" % (folder, name), "rb") as stream:
-                roots.append(stream.read())
+                contents.append(stream.read())
         except OSError:
-            raise OSError("%s cannot be read" % name)
-    return roots
+            raise _Trouble(key, "%s cannot be read" % name)
+    return contents
 
 
 def bind_zones(device, settings, set_points, rooms, session, clock, teller):
@@ -214,10 +217,9 @@ def bind_zones(device, settings, set_points, rooms, session, clock, teller):
     defaults = {zone.name: zone.target_centi_c for zone in settings.zones}
     rooms = {room.name: room for room in rooms}
     bound = []
-    for name, interface in device.model.components:
-        if "targetTemperature" in interface.properties:
-            component = device.component(name)
-            name = name or settings.zones[0].name
+    for component in device.components:
+        if "targetTemperature" in component.interface.properties:
+            name = component.name or settings.zones[0].name
             target = defaults.pop(name, _TARGET_CENTI_C)
             room = rooms.get(name)
             bound.append(

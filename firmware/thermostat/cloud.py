@@ -5,8 +5,7 @@ Temperatures are ints in 0.01 °C up to here, and numbers in °C from here on.
 """
 
 from micropython import const
-from pnp.commands import Unavailable
-from pnp.property import Rejected
+from pnp.device import Rejected, Unavailable
 from pnp.telemetry import Telemetry
 from system.clock import format_utc, parse_utc
 
@@ -170,15 +169,18 @@ class Cloud:
 
     def statistics(self, found):
         """Add the counters of messages to the dict `found`."""
-        counters = self.session.counters
-        found["state"] = self.session.state_name()
-        for name in ("sent", "acked", "dropped", "waiting"):
-            found["telemetry_" + name] = getattr(counters, name)
+        outbox, exchange = self.session.outbox, self.session.exchange
+        acked = outbox.telemetry.acked
+        found["state"] = self.session.state
+        found["telemetry_sent"] = outbox.accepted
+        found["telemetry_acked"] = acked
+        found["telemetry_dropped"] = outbox.dropped
+        found["telemetry_waiting"] = outbox.accepted - acked - outbox.dropped
         found["desired_acked"] = self.device.accepted_count
         found["desired_rejected"] = self.device.rejected_count
-        found["commands_answered"] = counters.commands
-        found["c2d_completed"] = counters.messages
-        found["reconnects"] = counters.reconnects
+        found["commands_answered"] = exchange.commands
+        found["c2d_completed"] = exchange.messages
+        found["reconnects"] = max(0, self.session.connects - 1)
 
     def _reboot(self, delay_s):
         if not 0 <= delay_s <= _LONGEST_DELAY_S:

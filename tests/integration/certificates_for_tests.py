@@ -55,6 +55,24 @@ class Authority:
         )
         return path
 
+    def write_device(self, folder: Path, device_id: str) -> tuple[Path, Path]:
+        """Certificate and key of a device, both DER, as they lie beside config.json."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, device_id)])
+        certificate = self._sign(
+            subject, key.public_key(), self.name, False, None, NOW - DAY, NOW + DAY
+        )
+        certificate_file, key_file = folder / "device.der", folder / "device.key.der"
+        certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.DER))
+        key_file.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.DER,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+        return certificate_file, key_file
+
 
 def write_self_signed(path: Path) -> Path:
     """A server that vouches for itself."""

@@ -64,7 +64,7 @@ def main(path, program_bytes):
 
     sys.path[:] = ["/a", ".frozen"]
     from iothub import sas
-    from pnp import twin
+    from pnp import device
 
     with open("/setpoints.json", "w") as file:
         file.write("{}" * 5000)
@@ -78,7 +78,7 @@ def main(path, program_bytes):
                 "wrong": wrong,
                 "root": sorted(os.listdir("/")),
                 "written": os.stat("/setpoints.json")[6],
-                "modules": [sas.__file__, twin.__file__],
+                "modules": [sas.__file__, device.__file__],
                 "blocks": os.statvfs("/")[2],
             }
         )

@@ -9,11 +9,11 @@ import socket
 import sys
 import time
 
+from doubles.settings import Settings
 from iothub.client import run
 from iothub.identity import parse
 from iothub.outbox import Outbox
 from iothub.session import Session
-from iothub.settings import Settings
 from system.clock import Clock
 from system.dialer import Dialer
 from system.log import Log
@@ -93,15 +93,13 @@ async def main(host, port, path, count, telemetry_bytes):
         session.send(topic, body, len(body))
         await asyncio.sleep_ms(10)
     for _ in range(2000):
-        if not session.counters.waiting:
+        if outbox.is_empty():
             break
         await asyncio.sleep_ms(10)
     session.stop()
     await shell
     watch.cancel()
-    counters = session.counters
-    print("sent", counters.sent, "acked", counters.acked, "dropped", counters.dropped)
-    print("reconnects", counters.reconnects, "commands", counters.commands)
+    print("sent", outbox.accepted, "acked", outbox.telemetry.acked, "dropped", outbox.dropped)
     print("late", Latest.late_ms)
 
 

@@ -66,7 +66,7 @@ def check(region: Path, program_bytes: int, blocks: int, version: str) -> None:
     assert found["version"] == version
     assert found["marker"] == f"a good {zlib.crc32(b'a good'):08x}\n"
     assert found["root"] == ["a", "boot.py", "main.py", "setpoints.json", "slot"]
-    assert found["modules"] == ["/a/iothub/sas.mpy", "/a/pnp/twin.mpy"]
+    assert found["modules"] == ["/a/iothub/sas.mpy", "/a/pnp/device.mpy"]
     assert (found["written"], found["blocks"]) == (10_000, blocks)
 
 

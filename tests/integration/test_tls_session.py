@@ -35,14 +35,21 @@ class Wire:
 
 
 class Server:
-    """The scripted hub behind TLS. `kill_after(n)` bytes a connection is reset."""
+    """The scripted hub behind TLS. `kill_after(n)` bytes a connection is reset.
 
-    def __init__(self, pem, kill_after):
+    `client_root`: the authority in whose name every client has to show a certificate.
+    """
+
+    def __init__(self, pem, kill_after, client_root=None):
         self.hub = FakeHub()
         self.connections = 0
         self._kill_after = kill_after
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(pem)
+        self.clients = []  # common names of those who showed a certificate
+        if client_root is not None:
+            self._context.verify_mode = ssl.CERT_REQUIRED
+            self._context.load_verify_locations(cadata=client_root.read_bytes())
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._serve, daemon=True).start()
@@ -62,6 +69,8 @@ class Server:
 
     def _talk(self, connection):
         wire, left = Wire(connection), self._kill_after(self.connections)
+        for part in (connection.getpeercert() or {}).get("subject", ()):
+            self.clients.append(dict(part)["commonName"])
         while data := connection.recv(4096):
             if left is not None and len(data) >= left:
                 self.hub.on_bytes(wire, data[:left])
@@ -79,7 +88,7 @@ class Server:
 
 
 def run(port, root, count, telemetry_bytes=8192, heap="256k"):
-    folders = [ROOT / "firmware", ROOT / "build" / "lib", ".frozen"]
+    folders = [ROOT / "firmware", ROOT / "tests" / "unit", ROOT / "build" / "lib", ".frozen"]
     script = [str(HERE / "session_run.py"), "localhost", *map(str, (port, root, count))]
     done = subprocess.run(
         [MICROPYTHON, "-X", f"heapsize={heap}", *script, str(telemetry_bytes)],

@@ -4,9 +4,9 @@ from doubles.clock import FakeClock
 from doubles.log import FakeLog
 from doubles.models import CONTROLLER, open_text
 from doubles.session import FakeHub
-from pnp.device import Device
+from doubles.settings import Settings
+from pnp.device import Device, Rejected
 from pnp.model import load
-from pnp.property import Rejected
 
 LOWEST = 5
 HIGHEST = 45
@@ -37,7 +37,7 @@ class Bench:
     def __init__(self, settings=None, dtmi=CONTROLLER):
         self.clock = FakeClock()
         self.log = FakeLog()
-        self.device = Device(load(dtmi, open_text), self.clock, self.log, settings)
+        self.device = Device(load(dtmi, open_text), self.log, settings or Settings())
         self.zones = {}
         for name in ("thermostat1", "thermostat2") if dtmi == CONTROLLER else ("",):
             self.zones[name] = zone = Zone()

@@ -246,9 +246,9 @@ class Bench:
         from doubles.keys import KEY
         from doubles.link import FakeDialer
         from doubles.log import FakeLog
+        from doubles.settings import Settings
         from iothub.identity import parse
         from iothub.outbox import Outbox
-        from iothub.settings import Settings
 
         if session is None:
             from iothub import session
@@ -275,6 +275,7 @@ class Bench:
             self.handler,
             self.settings,
         )
+        self.exchange = self.session.exchange
         self.topic = self.session.telemetry_topic()
 
     def run(self, ms):
@@ -287,7 +288,7 @@ class Bench:
 
     def _step(self):
         pause_ms = self.session.step()
-        link = self.session.link
+        link = self.exchange.link
         has_data = link is not None and (link.incoming or link.has_ended)
         return 1 if has_data else max(1, pause_ms)
 
@@ -299,11 +300,20 @@ class Bench:
 
     def until(self, state, limit_ms=600_000):
         while self.session.state != state:
-            assert limit_ms > 0, "the session stays %d" % self.session.state
+            assert limit_ms > 0, "the session stays %s" % self.session.state
             delay = self._step()
             self.clock.advance(delay)
             limit_ms -= delay
         return self
+
+    def waiting(self):
+        """Telemetry packets in the outbox."""
+        queue, at, count = self.outbox.telemetry, 0, 0
+        while at < queue.end:
+            at += queue.size(at)
+            count += 1
+        assert at == queue.end
+        return count
 
     def send(self, body):
         return self.session.send(self.topic, body, len(body))

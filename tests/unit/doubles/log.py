@@ -9,6 +9,7 @@ class FakeLog:
         self.records = []
 
     def _keep(self, level, message, values):
+        assert len(values) <= 3, "`system.log.Log` takes three values at most"
         self.records.append((level, message % values if values else message))
 
     def debug(self, message, *values):

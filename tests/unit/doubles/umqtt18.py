@@ -102,17 +102,17 @@ def _load(name, simple):
 
     used = sys.modules["umqtt.simple"] if simple is None else simple
     kept = {}
-    for each in ("iothub.mqtt", "iothub.session", "umqtt.simple"):
+    for each in ("iothub.mqtt", "iothub.exchange", "iothub.session", "umqtt.simple"):
         if each in sys.modules:
             kept[each] = sys.modules.pop(each)
     sys.modules["umqtt.simple"] = used
     parent = sys.modules["iothub"] if "iothub" in sys.modules else __import__("iothub")
-    for each in ("mqtt", "session"):
+    for each in ("mqtt", "exchange", "session"):
         if hasattr(parent, each):
             delattr(parent, each)
     __import__(name)
     module = sys.modules[name]
-    for each in ("iothub.mqtt", "iothub.session"):
+    for each in ("iothub.mqtt", "iothub.exchange", "iothub.session"):
         if each in sys.modules:
             sys.modules.pop(each)
     sys.modules["umqtt.simple"] = umqtt.simple

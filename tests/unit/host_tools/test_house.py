@@ -120,13 +120,11 @@ def test_no_code_comes_from_the_network_or_from_text() -> None:
         assert not imports(path) & {"mip", "upip", "webrepl"}, path
 
 
-# The supervisor restarts what falls; four call a handler of the application, or run an operator's
+# The supervisor restarts what falls; two call a handler of the application, or run an operator's
 # line, whose failure is answered and ends nothing; boot.py tries the other slot, main.py resets.
 MAY_CATCH_EVERYTHING = {
     "supervision.py",
-    "property.py",
-    "commands.py",
-    "traffic.py",
+    "device.py",
     "console.py",
     "boot.py",
     "main.py",

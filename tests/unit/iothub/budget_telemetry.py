@@ -9,7 +9,6 @@ import io
 
 from doubles.hub_script import Bench
 from iothub.client import run
-from iothub.session import ONLINE
 from system.clock import Clock
 from system.dialer import _Readable
 
@@ -90,24 +89,24 @@ async def _measure(count):
     bench, links = _bench()
     session = bench.session
     task = asyncio.create_task(run(session, bench.clock))
-    await _until(lambda: session.state == ONLINE)
+    await _until(lambda: session.state == "online")
     payload = bytearray(b'{"temperature":21.53}' + bytes(11))
     topic = session.telemetry_topic("thermostat1")
     for _ in range(3):
         session.send(topic, payload, 21)
         await asyncio.sleep_ms(5)
     outbox = bench.outbox
-    acked, writes = outbox.acked, links[0].writes
+    acked, writes = outbox.telemetry.acked, links[0].writes
     gc.collect()
     gc.disable()
     before = gc.mem_alloc()
     for _ in range(count):
         session.send(topic, payload, 21)
-        while outbox.waiting():
+        while outbox.telemetry.end:
             await asyncio.sleep_ms(0)
     used = gc.mem_alloc() - before
     gc.enable()
-    assert outbox.acked == acked + count
+    assert outbox.telemetry.acked == acked + count
     task.cancel()
     return used // count, links[0].writes - writes
 
@@ -116,7 +115,7 @@ async def _grow(count):
     bench, _ = _bench()
     session = bench.session
     task = asyncio.create_task(run(session, bench.clock))
-    await _until(lambda: session.state == ONLINE)
+    await _until(lambda: session.state == "online")
     payload = bytearray(b'{"temperature":21.53}')
     before = 0
     for i in range(count + 100):
@@ -124,7 +123,7 @@ async def _grow(count):
             gc.collect()
             before = gc.mem_alloc()
         session.send(bench.topic, payload, 21)
-        while bench.outbox.waiting():
+        while bench.outbox.telemetry.end:
             await asyncio.sleep_ms(0)
     gc.collect()
     after = gc.mem_alloc()

@@ -2,8 +2,7 @@
 
 from doubles.keys import KEY
 from expect import raises
-from iothub.errors import IdentityError
-from iothub.identity import parse
+from iothub.identity import IdentityError, parse
 
 GOOD = "HostName=hub.azure-devices.net;DeviceId=stove-1;SharedAccessKey=" + KEY
 
@@ -12,31 +11,27 @@ def test_a_connection_string_gives_host_id_and_key():
     identity = parse(GOOD)
     assert identity.host == "hub.azure-devices.net"
     assert identity.device_id == "stove-1"
-    assert identity.key() == bytes(range(32))
-    assert identity.gateway is None
-    assert identity.dial_host() == "hub.azure-devices.net"
+    assert identity.key == bytes(range(32))
+    assert identity.dial_host == "hub.azure-devices.net"
 
 
 def test_a_gateway_is_dialed_in_place_of_the_hub():
     identity = parse(GOOD + ";GatewayHostName=edge.local")
     assert identity.host == "hub.azure-devices.net"
-    assert identity.dial_host() == "edge.local"
+    assert identity.dial_host == "edge.local"
+
+
+def test_a_device_with_a_certificate_has_no_key():
+    identity = parse("HostName=h;DeviceId=d;x509=true;GatewayHostName=edge.local")
+    assert (identity.host, identity.device_id, identity.key) == ("h", "d", None)
+    assert identity.dial_host == "edge.local"
 
 
 def test_order_and_a_final_semicolon_do_not_matter():
     parts = GOOD.split(";")
     identity = parse("%s;%s;%s;\n" % (parts[2], parts[0], parts[1]))
     assert identity.device_id == "stove-1"
-    assert identity.key() == bytes(range(32))
-
-
-def test_with_a_certificate_there_is_no_key():
-    identity = parse("HostName=hub.azure-devices.net;DeviceId=stove-1;x509=true")
-    assert identity.key() is None
-    with raises(IdentityError, "exclude each other"):
-        parse(GOOD + ";x509=true")
-    with raises(IdentityError, "no SharedAccessKey"):
-        parse("HostName=h;DeviceId=d;x509=false")
+    assert identity.key == bytes(range(32))
 
 
 def test_what_is_missing_or_malformed_is_named():
@@ -58,6 +53,9 @@ def test_what_is_missing_or_malformed_is_named():
         ("HostName=h;DeviceId=d;SharedAccessKey=AAAA", "has 3 bytes"),
         ("HostName=h;SharedAccessKeyName=iothubowner;SharedAccessKey=" + KEY, "a service's"),
         (GOOD + ";GatewayHostName=", "no GatewayHostName"),
+        (GOOD + ";x509=true", "exclude each other"),
+        ("HostName=h;DeviceId=d;x509=false", "no SharedAccessKey"),
+        ("HostName=h;x509=true", "no DeviceId"),
         ("what is this", "not name=value"),
     )
     for text, reason in cases:

@@ -2,10 +2,9 @@
 
 from binascii import hexlify, unhexlify
 
-from doubles.clock import FakeClock
 from doubles.keys import KEY
 from iothub.identity import parse
-from iothub.sas import SasCredential, build_token, hmac_sha256, resource
+from iothub.sas import build_token, hmac_sha256
 
 IDENTITY = parse("HostName=hub.azure-devices.net;DeviceId=stove-1;SharedAccessKey=" + KEY)
 
@@ -48,13 +47,12 @@ VECTORS = (
 def test_hmac_passes_the_vectors_of_rfc_4231():
     for key, data, expected in VECTORS:
         assert hmac_sha256(key, data) == unhexlify(expected)
-        assert hmac_sha256(key, data[:3], data[3:]) == unhexlify(expected)
     truncated = hmac_sha256(b"\x0c" * 20, b"Test With Truncation")[:16]
     assert hexlify(truncated) == b"a3b6167473100ee06e0c796c2955552b"
 
 
 def test_a_token_has_the_documented_form():
-    token = bytes(build_token(resource(IDENTITY), IDENTITY.key(), 1795239300)).decode()
+    token = build_token(IDENTITY, 1795239300).decode()
     head, sig, se = token.split("&")
     assert head == "SharedAccessSignature sr=hub.azure-devices.net%2Fdevices%2Fstove-1"
     assert sig.startswith("sig=")
@@ -62,45 +60,3 @@ def test_a_token_has_the_documented_form():
     for character in "+/=\n":
         assert character not in sig[4:]
     assert se == "se=1795239300"
-
-
-def test_expiry_is_right_on_both_epochs():
-    for epoch in (1970, 2000):
-        clock = FakeClock(epoch=epoch, unix_s=1795239300)
-        token = bytes(SasCredential(IDENTITY, clock, 3600, 80).password())
-        assert token.endswith(b"&se=%d" % (1795239300 + 3600)), epoch
-
-
-def test_renewal_is_due_at_its_share_of_life():
-    clock = FakeClock()
-    credential = SasCredential(IDENTITY, clock, 86400, 80)
-    credential.password()
-    for _ in range(69120 // 60 - 1):
-        clock.advance(60_000)
-        assert not credential.is_due()
-    clock.advance(60_000)
-    assert credential.is_due()
-    credential.password()
-    assert not credential.is_due()
-
-
-def test_a_jump_of_the_wall_clock_makes_it_due():
-    for seconds, expected in ((61, True), (-61, True), (59, False), (-59, False), (10**8, True)):
-        clock = FakeClock()
-        credential = SasCredential(IDENTITY, clock, 86400, 80)
-        credential.password()
-        clock.advance(30_000)
-        assert not credential.is_due()
-        clock.jump(seconds)
-        clock.advance(10_000)
-        assert credential.is_due() == expected, seconds
-
-
-def test_ticks_that_wrap_do_not_disturb():
-    clock = FakeClock(ticks=(1 << 30) - 5000)
-    credential = SasCredential(IDENTITY, clock, 3600, 80)
-    credential.password()
-    clock.advance(20_000)
-    assert not credential.is_due()
-    clock.advance(2_860_000)
-    assert credential.is_due()

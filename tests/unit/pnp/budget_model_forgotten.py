@@ -33,4 +33,4 @@ def test_the_reader_can_be_forgotten():
     freed = before - in_use()
     print("without its reader a model leaves %d bytes more" % freed)
     assert freed >= 3000, freed
-    assert model.interface("thermostat1").properties["targetTemperature"] == ("double", True)
+    assert model[1][1].properties["targetTemperature"] == ("double", True)

@@ -1,9 +1,10 @@
-"""The device as the session sees it: messages from the cloud, and what it tells of itself."""
+"""The device as the session sees it: messages, what it tells of itself, and commands: every way
+to ask for one, and the answer that each gets."""
 
 from doubles.appliance import Bench
-from doubles.clock import FakeClock
-from doubles.models import CONTROLLER
+from doubles.models import CONTROLLER, THERMOSTAT
 from expect import raises
+from pnp.device import Rejected, Unavailable
 
 
 def test_a_message_is_logged_with_size_data_and_properties_and_counted():
@@ -13,8 +14,6 @@ def test_a_message_is_logged_with_size_data_and_properties_and_counted():
     assert level == "info"
     assert text.startswith("message of 15 bytes: b'open the window' with {")
     assert "'colour': 'red'" in text and "'$.mid': '7'" in text
-    assert bench.device.message_count == 1
-    assert bench.device.last_message_time == bench.clock.unix_time()
 
 
 def test_a_hostile_message_is_one_bounded_line():
@@ -28,21 +27,18 @@ def test_a_hostile_message_is_one_bounded_line():
     assert "message of 60007 bytes" in text
 
 
-def test_an_empty_message_counts_too():
+def test_a_message_may_be_empty():
     bench = Bench()
     bench.device.on_message(b"", {})
-    assert bench.device.message_count == 1
+    assert bench.log.has("info", "message of 0 bytes: b'' with {}")
 
 
-def test_the_callback_sees_the_message_before_it_counts():
+def test_the_callback_sees_the_message():
     bench = Bench()
     seen = []
-    bench.device.message_callback = lambda payload, properties: seen.append(
-        (payload, properties, bench.device.message_count)
-    )
+    bench.device.message_callback = lambda payload, properties: seen.append((payload, properties))
     bench.device.on_message(b"hello", {"a": None})
-    assert seen == [(b"hello", {"a": None}, 0)]
-    assert bench.device.message_count == 1
+    assert seen == [(b"hello", {"a": None})]
 
 
 def test_a_callback_that_fails_leaves_the_message_unhandled():
@@ -54,15 +50,6 @@ def test_a_callback_that_fails_leaves_the_message_unhandled():
     bench.device.message_callback = fail
     with raises(OSError):
         bench.device.on_message(b"hello", {})
-    assert bench.device.message_count == 0
-    assert bench.device.last_message_time == 0
-
-
-def test_an_unknown_date_is_none():
-    bench = Bench()
-    bench.device._clock = FakeClock(unix_s=0)
-    bench.device.on_message(b"hello", {})
-    assert bench.device.last_message_time == 0
 
 
 def test_components_are_found_by_name_the_root_by_none():
@@ -89,3 +76,128 @@ def test_desired_values_are_counted_once_by_their_answer():
     bench.hub.connect()
     bench.hub.connect()
     assert (bench.device.accepted_count, bench.device.rejected_count) == (2, 1)
+
+
+# Commands
+
+REPORT = {
+    "maxTemp": 22.5,
+    "minTemp": 20,
+    "avgTemp": 21.0,
+    "startTime": "2026-11-21T05:33:00Z",
+    "endTime": "2026-11-21T05:35:00Z",
+}
+SINCE = "2026-11-21T05:33:00.123456Z"
+
+
+class Handlers:
+    """A bench whose commands answer `response`, or raise `error`, and keep their requests."""
+
+    def __init__(self, dtmi=None):
+        self.bench = Bench(dtmi=dtmi) if dtmi else Bench()
+        self.requests = []
+        self.response = REPORT
+        self.error = None
+        for name in self.bench.zones:
+            self.bench.device.component(name).bind_command("getMaxMinReport", self.run)
+        if dtmi is None:
+            self.bench.device.component().bind_command("reboot", self.reboot)
+
+    def run(self, request):
+        self.requests.append(request)
+        if self.error:
+            raise self.error
+        return self.response
+
+    def reboot(self, delay):
+        self.requests.append(delay)
+
+    def ask(self, name, request=None):
+        return self.bench.device.on_command(name, request)
+
+
+def test_a_components_command_is_answered_with_its_response():
+    handlers = Handlers()
+    assert handlers.ask("thermostat1*getMaxMinReport", SINCE) == (200, REPORT)
+    assert handlers.ask("thermostat2*getMaxMinReport", SINCE) == (200, REPORT)
+    assert handlers.requests == [SINCE, SINCE]
+
+
+def test_a_command_without_a_response_is_answered_with_nothing():
+    handlers = Handlers()
+    assert handlers.ask("reboot", 5) == (200, None)
+    assert handlers.requests == [5]
+
+
+def test_a_command_of_the_root():
+    assert Handlers(THERMOSTAT).ask("getMaxMinReport", SINCE) == (200, REPORT)
+
+
+def test_unknown_commands_and_components_are_answered_404():
+    handlers = Handlers()
+    for name in (
+        "getMaxMinReport",
+        "thermostat1*reboot",
+        "thermostat3*getMaxMinReport",
+        "deviceInformation*getMaxMinReport",
+        "thermostat1*getmaxminreport",
+        "thermostat1*",
+        "*getMaxMinReport",
+        "*reboot",
+        "*",
+        "",
+        "reboot*",
+        "thermostat1*thermostat1*getMaxMinReport",
+        "thermostat1*getMaxMinReport*",
+        "x" * 5000,
+        "a\nb",
+        "getMaxMinReport\x00",
+    ):
+        status, response = handlers.ask(name, SINCE)
+        assert status == 404, name
+        assert response == {"error": "unknown command"}
+    assert handlers.requests == []
+
+
+def test_a_command_of_the_model_that_nobody_bound_is_unknown():
+    assert Bench().device.on_command("reboot", 1)[0] == 404
+
+
+def test_bad_requests_are_answered_400_and_do_not_reach_the_application():
+    handlers = Handlers()
+    for request in (None, 5, "", "now", "2026-11-21", True, [SINCE], {"since": SINCE}):
+        status, response = handlers.ask("thermostat1*getMaxMinReport", request)
+        assert (status, response) == (400, {"error": "expected dateTime"}), request
+    for request in (None, "5", 5.0, True, 1 << 40, -(1 << 40), [5], {"delay": 5}, float("inf")):
+        assert handlers.ask("reboot", request) == (400, {"error": "expected integer"}), request
+    assert handlers.requests == []
+
+
+def test_what_the_application_rejects_is_answered_400_with_its_reason():
+    handlers = Handlers()
+    handlers.error = Rejected("no such day")
+    expected = (400, {"error": "no such day"})
+    assert handlers.ask("thermostat1*getMaxMinReport", SINCE) == expected
+
+
+def test_what_cannot_be_answered_now_is_told_with_500():
+    handlers = Handlers()
+    handlers.error = Unavailable("no reading yet")
+    expected = (500, {"error": "no reading yet"})
+    assert handlers.ask("thermostat1*getMaxMinReport", SINCE) == expected
+
+
+def test_a_failure_is_answered_500_without_its_words():
+    handlers = Handlers()
+    for error in (ValueError("secret"), OSError(5), MemoryError(), KeyError("secret")):
+        handlers.error = error
+        status, response = handlers.ask("thermostat1*getMaxMinReport", SINCE)
+        assert (status, response) == (500, {"error": "the command failed"})
+    assert handlers.bench.log.has("error", "secret")
+
+
+def test_an_answer_that_is_not_the_models_is_a_failure():
+    handlers = Handlers()
+    for response in (None, "text", [], {"maxTemp": float("nan")}, {"other": 1}):
+        handlers.response = response
+        assert handlers.ask("thermostat1*getMaxMinReport", SINCE)[0] == 500, response

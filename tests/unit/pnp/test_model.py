@@ -2,7 +2,7 @@
 
 import json
 
-from doubles.models import CONTROLLER, INFORMATION, MODELS, THERMOSTAT, Folder, open_text
+from doubles.models import CONTROLLER, FILES, INFORMATION, MODELS, THERMOSTAT, open_text
 from expect import raises
 from pnp.model import ModelError, load, models_folder
 
@@ -29,21 +29,24 @@ def opener(*documents):
 
 def test_the_controller_has_its_components_in_order_with_one_interface_for_both_zones():
     model = load(CONTROLLER, open_text)
-    assert model.dtmi == CONTROLLER
-    names = [name for name, _ in model.components]
+    names = [name for name, _ in model]
     assert names == ["", "thermostat1", "thermostat2", "deviceInformation"]
-    assert model.interface("thermostat1") is model.interface("thermostat2")
-    assert model.interface("thermostat1").dtmi == THERMOSTAT
-    assert model.interface("deviceInformation").dtmi == INFORMATION
-    assert model.interface("thermostat3") is None
+    interfaces = dict(model)
+    assert interfaces[""].dtmi == CONTROLLER
+    assert interfaces["thermostat1"] is interfaces["thermostat2"]
+    assert interfaces["thermostat1"].dtmi == THERMOSTAT
+    assert interfaces["deviceInformation"].dtmi == INFORMATION
 
 
 def test_names_schemas_and_what_is_writable():
-    root = load(CONTROLLER, open_text).interface("")
+    root = dict(load(CONTROLLER, open_text))[""]
     assert root.telemetry == {"workingSet": "double"}
-    assert root.properties == {"serialNumber": ("string", False)}
-    assert root.commands == {"reboot": ("integer", None)}
-    zone = load(THERMOSTAT, open_text).interface("")
+    assert root.properties == {
+        "serialNumber": ("string", False),
+        "connectivity": ("string", False),
+    }
+    assert root.commands == {"reboot": ["integer", None]}
+    zone = dict(load(THERMOSTAT, open_text))[""]
     assert zone.properties["targetTemperature"] == ("double", True)
     assert zone.properties["maxTempSinceLastReboot"] == ("double", False)
     request, response = zone.commands["getMaxMinReport"]
@@ -65,10 +68,10 @@ def test_a_model_that_extends_others_has_all_of_their_contents():
         extends=["dtmi:a:Middle;1"],
     )
     model = load("dtmi:a:Own;1", opener(base, middle, own))
-    root = model.interface("")
-    assert root.properties == {"p": ("string", False)}
+    root = dict(model)[""]
+    assert root.properties["p"] == ("string", False)
     assert root.telemetry == {"t": "integer"}
-    assert model.interface("zone").properties == {"p": ("string", False)}
+    assert dict(model)["zone"].properties == {"p": ("string", False)}
 
 
 def test_a_component_may_be_written_in_place():
@@ -79,7 +82,7 @@ def test_a_component_may_be_written_in_place():
     }
     own = source("dtmi:a:Own;1", [{"@type": "Component", "name": "c", "schema": inline}])
     model = load("dtmi:a:Own;1", opener(own))
-    assert model.interface("c").properties == {"p": ("long", True)}
+    assert dict(model)["c"].properties == {"p": ("long", True)}
 
 
 def test_a_chain_that_does_not_end_is_refused():
@@ -100,26 +103,26 @@ def test_components_have_no_components():
 
 def test_an_unknown_model_is_named_with_those_that_exist():
     with raises(ModelError) as caught:
-        load("dtmi:com:example:Toaster;1", models_folder(Folder(), MODELS))
+        load("dtmi:com:example:Toaster;1", models_folder(MODELS, list(FILES.values())))
     text = str(caught.error)
     assert "no model dtmi:com:example:Toaster;1" in text
     assert CONTROLLER in text and THERMOSTAT in text and INFORMATION in text
 
 
 def test_the_folder_reads_the_trees_files():
-    model = load(CONTROLLER, models_folder(Folder(), MODELS))
-    assert len(model.components) == 4
+    model = load(CONTROLLER, models_folder(MODELS, list(FILES.values())))
+    assert len(model) == 4
 
 
 def test_a_file_that_holds_another_model_is_refused():
     with raises(ModelError, "its file holds another"):
-        load("dtmi:com:other:Thermostat;1", models_folder(Folder(), MODELS))
+        load("dtmi:com:other:Thermostat;1", models_folder(MODELS, list(FILES.values())))
 
 
 def test_a_dtmi_cannot_leave_the_folder():
     for dtmi in ("../config", "dtmi:a:../../secret;1", "", ";", "dtmi:", "a/b"):
         with raises(ModelError, "no model"):
-            load(dtmi, models_folder(Folder(), MODELS))
+            load(dtmi, models_folder(MODELS, list(FILES.values())))
 
 
 def test_files_that_are_no_dtdl_are_refused_with_the_models_name():

@@ -4,8 +4,9 @@ import json
 
 from doubles.appliance import DEFAULT, Bench, ack, bare
 from doubles.models import THERMOSTAT
+from doubles.settings import Settings
 from expect import raises
-from pnp.settings import Settings
+from pnp.device import Rejected
 
 
 def target(patch, component="thermostat1"):
@@ -423,3 +424,76 @@ def test_our_own_mistakes_are_told_at_once():
         zone_component.bind_property("maxTempSinceLastReboot", None, 0)
     with raises(AssertionError, "no command reboot"):
         zone_component.bind_command("reboot", None)
+
+
+# What the application answers
+
+
+class Application:
+    """A thermostat's set point that takes every value, unless it is told to raise `error`."""
+
+    def __init__(self, in_use=None):
+        self.error = None
+        self.bench = Bench(dtmi=THERMOSTAT)
+        self.device = self.bench.device
+        component = self.device.component()
+        component.properties.clear()
+        component.bind_property("targetTemperature", self.apply, 20, in_use)
+        self.device.on_twin({"desired": {"$version": 1, "targetTemperature": 22}, "reported": {}})
+        self.bench.hub.drain()
+
+    def apply(self, value):
+        if self.error:
+            raise self.error
+        return value
+
+    def desire(self, value, version):
+        """The answer to a desired value."""
+        self.device.on_desired({"targetTemperature": value, "$version": version})
+        (patch,) = self.bench.hub.drain()
+        return patch["targetTemperature"]
+
+
+def test_the_value_at_start_stays_in_use_until_another_is_taken():
+    bench = Bench(dtmi=THERMOSTAT)
+    component = bench.device.component()
+    component.properties.clear()
+    component.bind_property("targetTemperature", lambda value: value, 20, 31)
+    bench.hub.desired = {"targetTemperature": "hot", "$version": 5}
+    (patch,) = bench.hub.connect()
+    assert bare(patch["targetTemperature"]) == ack(31, 400, 5)
+
+
+def test_a_rejection_may_leave_the_value_or_name_another():
+    application = Application()
+    application.error = Rejected("too hot")
+    assert application.desire(90, 6) == {"value": 22, "ac": 400, "av": 6, "ad": "too hot"}
+    application.error = Rejected("too hot", 0)
+    assert application.desire(90, 7) == {"value": 0, "ac": 400, "av": 7, "ad": "too hot"}
+
+
+def test_a_reason_is_cut():
+    application = Application()
+    application.error = Rejected("long " * 100)
+    assert len(application.desire(90, 6)["ad"]) == 80
+
+
+def test_a_default_that_is_rejected_says_so():
+    application = Application()
+    application.error = Rejected("no default today")
+    assert bare(application.desire(None, 8)) == ack(22, 400, 8)
+    application.error = OSError(28)
+    assert bare(application.desire(None, 9)) == ack(22, 500, 9)
+
+
+def test_an_answer_is_repeated_for_its_version_and_for_a_default():
+    application = Application()
+    assert bare(application.desire(25, 5)) == ack(25, 200, 5)
+    application.error = Rejected("no second effect")
+    assert bare(application.desire(25, 5)) == ack(25, 200, 5)
+    application.device.on_desired({"targetTemperature": 25, "$version": 4})
+    application.device.on_desired({"other": 25, "$version": 5})
+    assert application.bench.hub.drain() == []
+    application.error = None
+    assert bare(application.desire(None, 6)) == ack(20, 203, 0)
+    assert bare(application.desire(None, 6)) == ack(20, 203, 0)

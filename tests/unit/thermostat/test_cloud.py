@@ -29,8 +29,16 @@ INFORMATION_OF_A_BOARD = {
 }
 
 
-class Counters:
-    sent, acked, dropped, waiting, commands, messages, reconnects = 9, 6, 1, 2, 4, 5, 3
+class Queue:
+    acked = 6
+
+
+class Outbox:
+    accepted, dropped, telemetry = 9, 1, Queue()
+
+
+class Exchange:
+    commands, messages = 4, 5
 
 
 class Room:
@@ -66,7 +74,7 @@ class Bench:
         for name in kept or {}:
             self.set_points.set(name, kept[name])
         self.rooms = [Room(zone.name, self.clock) for zone in self.settings.zones if zone.present]
-        self.device = Device(load(dtmi, open_text), self.clock, self.log, self.settings.connection)
+        self.device = Device(load(dtmi, open_text), self.log, self.settings.connection)
         self.session = FakeSession()
         self.zones = bind_zones(
             self.device,
@@ -474,8 +482,8 @@ def test_everything_at_start_fits_one_report():
 
 def test_the_counters_keep_their_meaning():
     bench = Bench()
-    bench.session.counters = Counters()
-    bench.session.state_name = lambda: "online"
+    bench.session.outbox, bench.session.exchange = Outbox(), Exchange()
+    bench.session.state, bench.session.connects = "online", 4
     bench.hub.connect()
     bench.hub.desire({"thermostat1": zone(22)})
     bench.hub.desire({"thermostat1": zone(99)})

@@ -1,8 +1,8 @@
-"""What can be tuned in a session with the hub; the application overrides what it must."""
+"""All that `iothub` and `pnp` want to know of an application's settings."""
 
 
 class Settings:
-    """Defaults for a small board and real Azure; change them before the session is made."""
+    """As for a small board and real Azure; a test changes them before the session is made."""
 
     model_id = ""  # DTMI of the Plug and Play model that the device announces
     product = "thermostat-micropython/0.1"  # DeviceClientType: how the hub's logs name us
@@ -23,3 +23,5 @@ class Settings:
     packet_bytes = 512  # largest telemetry message or command answer, with its topic
     telemetry_bytes = 8 * 1024  # waiting telemetry: about 64 messages
     answer_bytes = 2048  # waiting command answers
+    report_bytes = 1500  # largest reported patch, as JSON
+    logged_bytes = 80  # of a cloud-to-device message
