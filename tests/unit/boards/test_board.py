@@ -6,7 +6,8 @@ from doubles.udp import Peer, address_of
 from expect import raises
 
 # A house of this process's own, wherever board has not been imported before.
-_DATA = "build/tests/board-" + sys.implementation.name
+# Each of the processes among which tests are divided has its own
+_DATA = "build/tests/board-" + (os.getenv("PYTEST_XDIST_WORKER") or sys.implementation.name)
 
 
 def set_variable(name, value):
