@@ -179,7 +179,8 @@ def _tls_context(folder, settings, has_certificate):
                 "is missing, and x509=true in connection_string wants it; "
                 'put the names of its file and of "private_key", both in DER form',
             )
-        own = _contents("certificate", folder, (settings.certificate, settings.private_key))
+        own = _contents("certificate", folder, (settings.certificate,))
+        own += _contents("private_key", folder, (settings.private_key,))
     roots = settings.root_certificates
     shipped = _FIRMWARE + "/roots"
     try:

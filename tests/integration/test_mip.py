@@ -27,11 +27,8 @@ from system.dialer import Dialer
 from system.tls import make_context
 import os
 
-class Files:
-    open = staticmethod(open)
-    listdir = staticmethod(os.listdir)
-
-model = load("dtmi:com:example:Thermostat;1", models_folder(Files, "/lib/models"))
+models = models_folder("/lib/models", os.listdir("/lib/models"))
+((name, interface),) = load("dtmi:com:example:Thermostat;1", models)
 roots = [open("/lib/roots/" + name, "rb").read() for name in os.listdir("/lib/roots")]
 make_context(roots)
 print("installed", "thermostat" in sys.modules)

@@ -9,6 +9,8 @@ from littlefs import LittleFS
 BLOCK_BYTES = 4096
 # What ports/rp2 takes for its flash
 _PROGRAM_BYTES = 256
+# As MicroPython has it: with less, files that it keeps inside their folder cannot be read
+_CACHE_BYTES = 4 * _PROGRAM_BYTES
 
 
 def create(path: Path, size_kb: int) -> None:
@@ -59,6 +61,7 @@ def _open(content: bytes, mount: bool) -> LittleFS:
         block_count=len(content) // BLOCK_BYTES,
         prog_size=_PROGRAM_BYTES,
         read_size=_PROGRAM_BYTES,
+        cache_size=_CACHE_BYTES,
         mount=False,
     )
     system.context.buffer[:] = content
