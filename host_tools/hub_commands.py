@@ -17,8 +17,11 @@ from rich.table import Table
 
 from host_tools.hub.certificates import DEFAULT_WORKSPACE
 from host_tools.hub.client_environment import client_environment
+from host_tools.hub.options import parse_options
 from host_tools.hub.running import announced
 from host_tools.hub.server import AMQP_PORT, HTTPS_PORT, MQTT_PORT, HubServer, Ports
+from host_tools.hub.state.notices import SOURCES
+from host_tools.hub.state.policies import PERMISSIONS
 
 app = typer.Typer(
     help="A local Azure IoT Hub: devices over MQTT, services over HTTPS and AMQP.",
@@ -26,13 +29,31 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
+RouteOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="SOURCE",
+        help="Tell this among the telemetry too: " + ", ".join(SOURCES) + ". Repeatable.",
+    ),
+]
+PolicyOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=PERMISSION,…",
+        help="Have a shared access policy of your own, with any of "
+        + ", ".join(PERMISSIONS)
+        + ". Repeatable.",
+    ),
+]
+
 
 @app.callback()
 def hub() -> None:
     """A local Azure IoT Hub, for Microsoft's unmodified SDKs and for boards.
 
-    It serves this machine only, unless `start --expose` opens it to boards in the same network;
-    always over verified TLS, with keys that are made in the workspace.
+    It serves this machine only, unless `start --expose` opens it to boards in
+    the same network; always over verified TLS, with keys that are made in the
+    workspace.
     """
 
 
@@ -71,18 +92,32 @@ def start(
         int, typer.Option(min=0, max=65535, help="0: any. Microsoft's SDKs know only 5671.")
     ] = AMQP_PORT,
     https_port: Annotated[int, typer.Option(min=0, max=65535, help="0: any.")] = HTTPS_PORT,
+    emulator_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            help="AMQP without TLS too, for UseDevelopmentEmulator=true; this machine only. "
+            "Usually 5672.",
+        ),
+    ] = None,
+    route: RouteOption = None,
+    policy: PolicyOption = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No log of connections.")] = False,
 ) -> None:
     """Start a hub and serve until Ctrl-C.
 
-    Prints its endpoints, and connection strings to paste into Azure code. They hold keys of this
-    hub only; nothing else shows them. What devices do is logged on standard error.
+    Prints its endpoints, and connection strings to paste into Azure code. They
+    hold keys of this hub only; nothing else shows them. What devices do is
+    logged on standard error.
 
-    While it runs, the workspace tells `thermo provision --hub local` how to reach it.
+    While it runs, the workspace tells `thermo provision --hub local` how to
+    reach it.
 
-    With --expose a board in the same network can reach it: the address goes into the hub's
-    certificate and into connection strings, everything is behind verified TLS, and a state with
-    keys that anybody could guess is refused. One address, never all of them.
+    With --expose a board in the same network can reach it: the address goes
+    into the hub's certificate and into connection strings, everything is behind
+    verified TLS, and a state with keys that anybody could guess is refused. One
+    address, never all of them.
 
     [bold]Example[/bold]: a hub for boards in the house, that keeps its devices
 
@@ -95,16 +130,18 @@ def start(
         format="%(asctime)s %(levelname)s %(message)s",
         datefmt="%H:%M:%S",
     )
-    ports = Ports(mqtt_port, amqp_port, https_port)
-    asyncio.run(_serve(HubServer(workspace, state, host, ports, host_name, expose=expose), device))
+    options = parse_options(route or (), policy or ())
+    ports = Ports(mqtt_port, amqp_port, https_port, emulator_port)
+    server = HubServer(workspace, state, host, ports, host_name, expose=expose, options=options)
+    asyncio.run(_serve(server, device, [name for name, _ in options.policies]))
 
 
-async def _serve(server: HubServer, device: str) -> None:
+async def _serve(server: HubServer, device: str, policies: list[str]) -> None:
     stopped = _stop_signals()
     async with server:
         server.ensure_device(device)
         with announced(server):
-            _show(server, device)
+            _show(server, device, policies)
             await stopped.wait()
     Console(stderr=True).print("The hub has stopped.")
 
@@ -119,7 +156,7 @@ def _stop_signals() -> asyncio.Event:
     return stopped
 
 
-def _show(server: HubServer, device: str) -> None:
+def _show(server: HubServer, device: str, policies: list[str]) -> None:
     console = Console(highlight=False)
     table = Table(title=f"Local IoT hub {server.host_name}", title_justify="left")
     for heading in ("endpoint", "address", "for"):
@@ -132,6 +169,10 @@ def _show(server: HubServer, device: str) -> None:
         "Service connection string",
         [server.service_connection_string()],
     )
+    for name in policies:
+        _show_lines(console, f"With policy {name}", [server.service_connection_string(name)])
+    events = (server.event_hub_connection_string(), server.emulator_connection_string())
+    _show_lines(console, "Event Hubs-compatible", [text for text in events if text])
     _show_lines(
         console,
         f"Connection string of device {device}",

@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from host_tools.hub.launcher import exec_command
+from host_tools.hub.options import parse_options
+from host_tools.hub_commands import PolicyOption, RouteOption
 from host_tools.simulated_device import ordered_device
 
 # What follows the command's name is the command's, dashes or not.
@@ -32,17 +34,22 @@ def hub_exec(
             dir_okay=False, help="Keep devices, twins and messages in this file, not in memory."
         ),
     ] = None,
+    route: RouteOption = None,
+    policy: PolicyOption = None,
 ) -> int:
     """Run a command whose unmodified Azure code finds a local hub.
 
-    The hub lives as long as the command, on a loopback address of its own. The command's
-    environment gets, under the names of Microsoft's samples:
+    The hub lives as long as the command, on a loopback address of its own. The
+    command's environment gets, under the names of Microsoft's samples:
 
-    IOTHUB_CONNECTION_STRING, for services;
+    IOTHUB_CONNECTION_STRING, for services; with --policy it is that policy's;
+
+    EVENT_HUB_CONN_STR and EVENT_HUB_NAME, to read what devices send;
 
     IOTHUB_DEVICE_ID, the thermostat, online before the command starts;
 
-    IOTHUB_DEVICE_CONNECTION_STRING, a further, fresh device for the command's own use;
+    IOTHUB_DEVICE_CONNECTION_STRING, a further, fresh device for the command's
+    own use;
 
     and what makes TLS clients trust the hub. The exit code is the command's.
 
@@ -54,4 +61,5 @@ def hub_exec(
         text = "there is nothing to run; write the command after --"
         raise typer.BadParameter(text, param_hint="CMD")
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
-    return exec_command(command, thermostat, state, ordered_device)
+    options = parse_options(route or (), policy or ())
+    return exec_command(command, thermostat, state, ordered_device, options)

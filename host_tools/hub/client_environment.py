@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from host_tools.hub.server import HubServer
 from host_tools.hub.trust import bundle_variables
 
+OWNER = "iothubowner"
+
 
 def client_environment(server: HubServer, device_id: str) -> dict[str, str]:
     """Variables to set, over whatever is set already. Raises HubError 404001."""
@@ -22,12 +24,16 @@ def client_environment(server: HubServer, device_id: str) -> dict[str, str]:
 
 
 def connection_variables(
-    server: HubServer, device_id: str, own_device_id: str, environment: Mapping[str, str]
+    server: HubServer,
+    device_id: str,
+    own_device_id: str,
+    environment: Mapping[str, str],
+    policy: str = OWNER,
 ) -> dict[str, str]:
     """Where the hub is: the device that services look at, and the one that a client is itself.
-    Raises HubError 404001."""
+    `policy` is the services'. Raises HubError 404001."""
     return {
-        "IOTHUB_CONNECTION_STRING": server.service_connection_string(),
+        "IOTHUB_CONNECTION_STRING": server.service_connection_string(policy),
         "IOTHUB_DEVICE_ID": device_id,
         "IOTHUB_DEVICE_CONNECTION_STRING": server.device_connection_string(own_device_id),
         "IOTHUB_DEVICE_SECURITY_TYPE": "connectionString",

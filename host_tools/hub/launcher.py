@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Protocol
 
 from host_tools.hub.child import Child, handled_signals
-from host_tools.hub.client_environment import connection_variables
+from host_tools.hub.client_environment import OWNER, connection_variables
 from host_tools.hub.listeners import ServerError
+from host_tools.hub.options import NO_OPTIONS, HubOptions
 from host_tools.hub.server import HTTPS_PORT, HubServer, Ports
 from host_tools.hub.trust import trust_environment
 
@@ -66,6 +67,7 @@ def exec_command(
     thermostat: str | None = None,
     state: Path | None = None,
     make_device: DeviceFactory | None = None,
+    options: HubOptions = NO_OPTIONS,
 ) -> int:
     """Run the command beside a hub. Returns: its exit code, 128 + n if signal n ended it,
     127 or 126 if it cannot be run.
@@ -73,7 +75,7 @@ def exec_command(
     `thermostat`: "ID" or "ID:Thermostat". Raises: ServerError, HubError, StorageError, OSError.
     """
     wanted = None if thermostat is None else parse_thermostat(thermostat)
-    return asyncio.run(_Launch(command, wanted, state, make_device).run())
+    return asyncio.run(_Launch(command, wanted, state, make_device, options).run())
 
 
 def parse_thermostat(text: str) -> tuple[str, str]:
@@ -96,11 +98,13 @@ class _Launch:
         thermostat: tuple[str, str] | None,
         state: Path | None,
         make_device: DeviceFactory | None,
+        options: HubOptions,
     ) -> None:
         self._child = Child(command)
         self._thermostat = thermostat
         self._state = state
         self._make_device = make_device
+        self._options = options
         self._signal: int | None = None
 
     async def run(self) -> int:
@@ -126,7 +130,9 @@ class _Launch:
     async def _run(self) -> int:
         async with contextlib.AsyncExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="thermo-")))
-            server = await stack.enter_async_context(serving(folder / "hub", self._state))
+            server = await stack.enter_async_context(
+                serving(folder / "hub", self._state, self._options)
+            )
             if self._thermostat is not None:
                 await stack.enter_async_context(self._thermostat_online(server, folder))
             return await self._child.run(self._environment(server, folder))
@@ -158,9 +164,14 @@ class _Launch:
         ours = dict(os.environ)
         return {
             **ours,
-            **connection_variables(server, device_id, own_id, ours),
+            **connection_variables(server, device_id, own_id, ours, self._policy()),
             **trust_environment(folder, server.certificates.ca_pem, ours),
         }
+
+    def _policy(self) -> str:
+        """The one that was asked for last, else the owner's."""
+        names = [name for name, _ in self._options.policies]
+        return names[-1] if names else OWNER
 
     def _make_fresh_device(self, server: HubServer) -> str:
         """Fresh also on a state that an earlier command has left: new key, empty twin."""
@@ -191,22 +202,24 @@ async def _wait_online(device: Device, device_id: str, server: HubServer) -> Non
 
 
 @contextlib.asynccontextmanager
-async def serving(workspace: Path, state: Path | None) -> AsyncIterator[HubServer]:
+async def serving(
+    workspace: Path, state: Path | None, options: HubOptions = NO_OPTIONS
+) -> AsyncIterator[HubServer]:
     """A hub on the first loopback address whose ports are all free. Raises: ServerError."""
-    server = await _start_somewhere(workspace, state)
+    server = await _start_somewhere(workspace, state, options)
     try:
         yield server
     finally:
         await server.stop()
 
 
-async def _start_somewhere(workspace: Path, state: Path | None) -> HubServer:
+async def _start_somewhere(workspace: Path, state: Path | None, options: HubOptions) -> HubServer:
     for number in range(1, MAX_ADDRESSES + 1):
         host = f"127.0.0.{number}"
         # The usual port, where it may be bound, spares the port in HostName, which some clients
         # use for AMQP as well (Node) and others not at all (Python).
         https = STANDARD_HTTPS_PORT if _can_bind(host, STANDARD_HTTPS_PORT) else HTTPS_PORT
-        server = HubServer(workspace, state, host, Ports(https=https))
+        server = HubServer(workspace, state, host, Ports(https=https), options=options)
         try:
             await server.start()
         except ServerError as error:

@@ -158,7 +158,7 @@ async def serve_https(
 
 @contextlib.asynccontextmanager
 async def serve_streams(
-    bound: socket.socket, context: ssl.SSLContext, serve: Serve, hub: Hub
+    bound: socket.socket, context: ssl.SSLContext | None, serve: Serve, hub: Hub
 ) -> AsyncIterator[None]:
     """Serve each connection in a task of its own; at the end all of them are cancelled."""
     tasks: set[asyncio.Task[None]] = set()
@@ -175,7 +175,7 @@ async def serve_streams(
             tasks.discard(task)
 
     server = await asyncio.start_server(
-        accepted, sock=bound, ssl=context, ssl_handshake_timeout=HANDSHAKE_S
+        accepted, sock=bound, ssl=context, ssl_handshake_timeout=HANDSHAKE_S if context else None
     )
     try:
         yield

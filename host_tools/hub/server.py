@@ -36,6 +36,7 @@ from host_tools.hub.listeners import (
     serve_streams,
     swept,
 )
+from host_tools.hub.options import NO_OPTIONS, HubOptions
 from host_tools.hub.state.hub import Hub
 from host_tools.hub.storage import Storage
 from host_tools.hub.tls import server_context
@@ -49,11 +50,12 @@ HTTPS_PORT = 8443
 
 @dataclass(frozen=True)
 class Ports:
-    """0 is any free port."""
+    """0 is any free port. `plain_amqp` None: no door without TLS."""
 
     mqtt: int = MQTT_PORT
     amqp: int = AMQP_PORT
     https: int = HTTPS_PORT
+    plain_amqp: int | None = None
 
 
 class Door(NamedTuple):
@@ -71,20 +73,30 @@ class _Kind(NamedTuple):
     name: str
     use: str
     option: str
-    port: Callable[[Ports], int]
+    port: Callable[[Ports], int | None]
     serve: Serve | None
+    has_tls: bool = True
 
 
 _Bound = tuple[_Kind, socket.socket]
 _KINDS = (
     _Kind("MQTT", "devices", "--mqtt-port", lambda ports: ports.mqtt, mqtt.serve_connection),
-    _Kind("HTTPS", "services: REST", "--https-port", lambda ports: ports.https, None),
+    _Kind("HTTPS", "services: REST, WebSockets", "--https-port", lambda ports: ports.https, None),
     _Kind(
         "AMQP",
-        "services: messages to devices",
+        "services: messages, feedback, events",
         "--amqp-port",
         lambda ports: ports.amqp,
         amqp.serve_connection,
+    ),
+    # What azure-eventhub speaks to with UseDevelopmentEmulator=true. Loopback only.
+    _Kind(
+        "AMQP, plain",
+        "events, as from an emulator",
+        "--emulator-port",
+        lambda ports: ports.plain_amqp,
+        amqp.serve_connection,
+        has_tls=False,
     ),
 )
 
@@ -109,6 +121,7 @@ class HubServer:
         host_name: str | None = None,
         clock: Callable[[], float] = time.time,
         expose: str | None = None,
+        options: HubOptions = NO_OPTIONS,
     ) -> None:
         self.host = loopback_address(host)
         self.exposed = None if expose is None else exposed_address(expose)
@@ -125,6 +138,7 @@ class HubServer:
         self._state = state
         self._wanted = ports
         self._clock = clock
+        self._options = options
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> HubServer:
@@ -152,11 +166,12 @@ class HubServer:
             self.hub = Hub(self.host_name, storage, self._clock, names)
             if self.exposed is not None:
                 _refuse_known_keys(self.hub)
+            self._options.apply(self.hub)
             context = server_context(self.certificates.server)
             await stack.enter_async_context(swept(self.hub))
             for kind, bound in sockets:
                 serving = (
-                    serve_streams(bound, context, kind.serve, self.hub)
+                    serve_streams(bound, context if kind.has_tls else None, kind.serve, self.hub)
                     if kind.serve
                     else serve_https(bound, context, self._web_app())
                 )
@@ -168,10 +183,13 @@ class HubServer:
         """A socket for each kind of door; the exposed address has the same ports as loopback."""
         bound = []
         for kind in _KINDS:
-            inner = stack.enter_context(bind(self.host, kind.port(self._wanted), kind.option))
-            bound.append((kind, inner))
+            wanted = kind.port(self._wanted)
+            if wanted is not None:
+                bound.append((kind, stack.enter_context(bind(self.host, wanted, kind.option))))
         if self.exposed is not None:
             for kind, inner in tuple(bound):
+                if not kind.has_tls:
+                    continue
                 port = inner.getsockname()[1]
                 bound.append((kind, stack.enter_context(bind(self.exposed, port, kind.option))))
         return bound
@@ -202,6 +220,13 @@ class HubServer:
         """For clients of Event Hubs, who know no port but 5671."""
         host = self.host_name if self._is_reached_by_name else self._address
         return self.hub.event_hub_connection_string(host, policy)
+
+    def emulator_connection_string(self, policy: str = "service") -> str | None:
+        """The same without TLS, if there is a door for it."""
+        if self._wanted.plain_amqp is None:
+            return None
+        host = f"{self.host}:{self.port('AMQP, plain')}"
+        return f"{self.hub.event_hub_connection_string(host, policy)};UseDevelopmentEmulator=true"
 
     def device_connection_string(self, device_id: str) -> str:
         """Raises HubError 404001."""

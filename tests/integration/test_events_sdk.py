@@ -9,10 +9,12 @@ import os
 import textwrap
 
 import pytest
+from loopback import own_address
 from sdk_process import run_sdk_script
 
 from host_tools.hub.client_environment import connection_variables
 from host_tools.hub.launcher import serving
+from host_tools.hub.server import HubServer, Ports
 from host_tools.hub.trust import trust_environment
 
 HEAD = """
@@ -335,3 +337,33 @@ def test_aio_and_the_uamqp_transport(folder):
         ten_of_each,
     )
     assert int(output) >= 20
+
+
+def test_as_an_emulator_without_tls(folder):
+    """On a port of its own, which is on loopback only."""
+
+    async def run():
+        ports = Ports(mqtt=0, https=0, plain_amqp=0)
+        async with HubServer(folder / "hub", None, own_address(), ports) as server:
+            server.ensure_device("a")
+            server.hub.telemetry.append("a", b"plain", {})
+            await server.hub.flush()
+            text = server.emulator_connection_string()
+            assert text.endswith(";UseDevelopmentEmulator=true")
+            environment = {**os.environ, "EVENT_HUB_CONN_STR": text}
+            script = """
+            partition = "0" if not consumer().get_partition_properties("0")["is_empty"] else "1"
+            assert read_first(partition).body_as_str() == "plain"
+            """
+            await run_sdk_script(HEAD + textwrap.dedent(script), environment)
+
+    asyncio.run(run())
+
+
+def test_there_is_no_door_without_tls_unless_it_is_asked_for(folder):
+    async def run():
+        async with HubServer(folder / "hub", None, own_address(), Ports(0, 0, 0)) as server:
+            assert {door.name for door in server.doors} == {"MQTT", "HTTPS", "AMQP"}
+            assert server.emulator_connection_string() is None
+
+    asyncio.run(run())

@@ -15,7 +15,9 @@ def test_the_device_application() -> None:
 
 
 def test_the_back_end_with_the_thermostat() -> None:
-    seen = run("twin_back_end.py", options=("--thermostat", "t1"))
+    # "There is no default shared access policy that contains only these two permissions"
+    policy = ("--policy", "backend=ServiceConnect,RegistryRead")
+    seen = run("twin_back_end.py", options=("--thermostat", "t1", *policy))
     assert seen["before"] == []
     assert seen["plant"] == ["t1"]
     assert (seen["cellular"], seen["wifi"]) == ([], ["t1"])

@@ -111,6 +111,13 @@ class Policies:
         self._policies[name] = policy
         return policy
 
+    def ensure(self, name: str, permissions: Collection[str]) -> Policy:
+        """The policy of that name with those permissions: the one there is, or a new one."""
+        found = self._policies.get(name)
+        if found is not None and found.permissions == frozenset(permissions):
+            return found
+        return self.create(name, permissions)
+
     def get(self, name: str) -> Policy | None:
         return self._policies.get(name)
 
