@@ -41,6 +41,7 @@ from host_tools.hub.listeners import ServerError
 from host_tools.hub.state.errors import HubError
 from host_tools.hub.storage import StorageError
 from host_tools.image import ImageError
+from host_tools.manual import lay_out
 from host_tools.ports import PortError
 from host_tools.repl import ReplError
 from host_tools.service import ServiceError
@@ -87,10 +88,10 @@ _MANUAL = """The thermostat's tools: a local Azure IoT Hub, and what belongs to 
 [bold]A board[/bold]
 
   thermo image --board RPI_PICO_W --firmware STOCK.uf2 -o all.uf2
-  thermo flash all.uf2               (MicroPython and our software, or stock alone)
-  thermo deploy                      (our software onto a board with MicroPython)
+  thermo flash all.uf2               (both; or stock MicroPython alone)
+  thermo deploy                      (our software, where MicroPython is)
   thermo provision                   (its Wi-Fi, and who it is)
-  thermo monitor                     (what it says; also: thermo repl, thermo doctor)
+  thermo monitor                     (what it says; repl, doctor)
 
 [bold]Files[/bold]
 
@@ -100,7 +101,7 @@ _MANUAL = """The thermostat's tools: a local Azure IoT Hub, and what belongs to 
 [bold]Exit codes[/bold]
 
   0 done, 1 it did not work, 2 the command line is wrong.
-  Problems are told on standard error, in one line: what happened, and what to do.
+  Problems are told on standard error: what happened, and what to do.
 """
 
 app = typer.Typer(
@@ -124,6 +125,7 @@ app.command("restore")(backup_commands.restore)
 app.command("repl")(console_commands.repl)
 app.command("monitor")(console_commands.monitor)
 app.command("doctor")(doctor_commands.doctor)
+lay_out(app)
 
 
 def main(arguments: list[str] | None = None) -> int:

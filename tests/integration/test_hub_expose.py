@@ -179,3 +179,14 @@ def test_the_command_tells_what_a_board_needs_and_leaves_no_trace_of_its_key(tmp
     assert found.service.reveal() in text
     assert found.service.reveal()[-20:] not in err
     assert not (tmp_path / ".thermo" / running.FILE).exists()
+
+
+def test_the_door_without_tls_is_never_exposed(tmp_path):
+    async def run():
+        ports = Ports(0, 0, 0, plain_amqp=0)
+        async with HubServer(tmp_path / "w", ports=ports, expose=ADDRESS) as server:
+            plain = [door.host for door in server.doors if door.name == "AMQP, plain"]
+            assert plain == ["127.0.0.1"]
+            assert {door.host for door in server.doors} == {"127.0.0.1", ADDRESS}
+
+    asyncio.run(run())

@@ -1,0 +1,33 @@
+"""Help pages that fit the terminal: paragraphs flow, what is indented stays as it is written.
+
+Typer's rich markup keeps every line break of a docstring, and a terminal then breaks the lines
+once more, elsewhere.
+"""
+
+from __future__ import annotations
+
+import inspect
+
+import typer
+
+
+def lay_out(app: typer.Typer) -> None:
+    """Do so with the help of every command of `app`, and of its groups."""
+    for command in app.registered_commands:
+        text = command.help or inspect.getdoc(command.callback)
+        command.help = flowing(text) if text else None
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            lay_out(group.typer_instance)
+
+
+def flowing(text: str) -> str:
+    """Each paragraph in one line, but for those with an indented line."""
+    paragraphs = inspect.cleandoc(text).split("\n\n")
+    return "\n\n".join(map(_flow, paragraphs))
+
+
+def _flow(paragraph: str) -> str:
+    lines = paragraph.split("\n")
+    is_laid_out = any(line.startswith((" ", "\b")) for line in lines)
+    return paragraph if is_laid_out else " ".join(line.strip() for line in lines)
