@@ -166,7 +166,8 @@ async def _read(request: web.Request) -> bytes:
         return await request.read()
     except web.HTTPRequestEntityTooLarge:
         raise too_large(f"The body is longer than {MAX_BODY_BYTES} bytes.") from None
-    except (web.RequestPayloadError, HttpProcessingError):
+    except (web.RequestPayloadError, HttpProcessingError, ConnectionError):
+        # The last of these: the client left in the middle of it, and will not read this either
         raise malformed("The body is not what its headers say.") from None
 
 
