@@ -10,6 +10,7 @@ import contextlib
 import shutil
 
 from mpremote.transport import TransportError, stdout_write_bytes
+from mpremote.transport_serial import SerialTransport
 
 from host_tools.board_files import boards, root_files
 from host_tools.board_link import BoardError, BoardLink, BoardLostError
@@ -20,7 +21,7 @@ from host_tools.tree import cache_folder, source_tree
 # Where mpremote mounts the host's folder
 _MOUNT = "/remote"
 # For relays off and a word to the hub
-_FAREWELL_S = 20
+_FAREWELL_S = 10
 
 
 def dev(port: str, wanted: str | None = None) -> int:
@@ -63,12 +64,22 @@ def _follow(link: BoardLink) -> int:
     try:
         _, trouble = transport.follow(None, stdout_write_bytes)
     except KeyboardInterrupt:
-        transport.serial.write(b"\x03")
-        _, trouble = transport.follow(_FAREWELL_S, stdout_write_bytes)
+        trouble = _interrupt(transport)
     with contextlib.suppress(TransportError, OSError):
         transport.umount_local()
     stdout_write_bytes(trouble)
     return 1 if trouble and b"KeyboardInterrupt" not in trouble else 0
+
+
+def _interrupt(transport: SerialTransport) -> bytes:
+    """Ctrl-C, once more if nothing comes of it. Raises TransportError if nothing ever does."""
+    try:
+        transport.serial.write(b"\x03")
+        _, trouble = transport.follow(_FAREWELL_S, stdout_write_bytes)
+    except TransportError:
+        transport.serial.write(b"\x03")
+        _, trouble = transport.follow(_FAREWELL_S, stdout_write_bytes)
+    return bytes(trouble)
 
 
 # What another start left in memory must not stand in for what is mounted

@@ -11,8 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SUITES = {
-    # More than there are processors: most tests wait for boards and connections
-    "CPython": [sys.executable, "-m", "pytest", "-n", "4", "--dist", "loadfile", "tests"],
+    "CPython": [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile", "tests"],
     "MicroPython": [
         sys.executable,
         "tests/on_micropython.py",

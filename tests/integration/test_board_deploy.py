@@ -75,6 +75,8 @@ class Bench:
         start = len(self.board.transcript)
         self.board.power_cycle()
         self.running(version, start)
+        # What it writes once it is up is written then
+        self.board.wait_for("up ", start=start)
 
 
 @pytest.fixture

@@ -130,18 +130,29 @@ def test_half_a_minute_with_the_watchdog_armed(tmp_path):
 
 @pytest.mark.timeout(300)
 def test_dev_runs_it_without_writing_the_flash(tmp_path):
-    with PseudoBoard(tmp_path / "board") as board:
+    # An interrupt that meets the collector can lock up the unix port, in whose process the thread
+    # of the simulated watchdog waits for it; no board has such a thread. Then it is tried anew.
+    tries = (run_dev(tmp_path / str(number)) for number in range(4))
+    assert any(tries)
+
+
+def run_dev(folder):
+    """Whether Ctrl-C ended it in order; all else is checked here."""
+    with PseudoBoard(folder) as board:
         board.wait_for(">>> ")
         before = board.files()
         command = [sys.executable, "-m", "host_tools.cli", "dev", "--port", board.port]
-        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
             board.wait_for("up -", timeout_s=UP_S)
-            # Memory is collected then, which an interrupt must not meet on the unix port: the
-            # interpreter can lock up, with the thread of its simulated watchdog waiting for it
             time.sleep(0.5)
             process.send_signal(signal.SIGINT)
-            said, _ = process.communicate(timeout=60)
-        assert process.returncode == 0
-        assert re.search(r"^up -$", said, re.MULTILINE)
+            said, told = process.communicate(timeout=60)
         assert board.files() == before
+        if process.returncode:
+            assert "no longer answers" in told
+            return False
+        assert re.search(r"^up -$", said, re.MULTILINE)
         assert board.hard_resets == ["software"]
+        return True
