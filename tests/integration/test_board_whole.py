@@ -154,5 +154,5 @@ def run_dev(folder):
             assert "no longer answers" in told
             return False
         assert re.search(r"^up -$", said, re.MULTILINE)
-        assert board.hard_resets == ["software"]
+        assert board.wait_for_hard_resets(1) == ["software"]
         return True

@@ -52,7 +52,8 @@ class Server:
             self._context.load_verify_locations(cadata=client_root.read_bytes())
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
 
     def _serve(self):
         while True:
@@ -84,7 +85,11 @@ class Server:
             self.hub.on_bytes(wire, data)
 
     def close(self):
+        """Once everything that the client has sent is read."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join(30)
         self._listener.close()
+        assert not self._thread.is_alive()
 
 
 def run(port, root, count, telemetry_bytes=8192, heap="256k"):

@@ -199,6 +199,18 @@ class PseudoBoard:
             time.sleep(_LOOK_AGAIN_S)
         return place + len(text.encode())
 
+    def wait_for_hard_resets(self, count: int, timeout_s: float = 30) -> list[str]:
+        """Their causes, once there have been so many: a chip resets after the host was answered.
+
+        Raises TimeoutError.
+        """
+        end = time.monotonic() + timeout_s
+        while len(self.hard_resets) < count:
+            if time.monotonic() > end:
+                raise TimeoutError(f"{self.hard_resets} of {count} hard resets")
+            time.sleep(_LOOK_AGAIN_S)
+        return self.hard_resets
+
     def files(self) -> dict[str, bytes]:
         """What lies on the flash, at this moment."""
         return flash.files(self.flash)
