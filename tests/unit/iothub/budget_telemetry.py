@@ -85,7 +85,7 @@ async def _until(condition):
     raise AssertionError("it did not happen")
 
 
-async def _measure(count):
+async def measure(count):
     bench, links = _bench()
     session = bench.session
     task = asyncio.create_task(run(session, bench.clock))
@@ -111,7 +111,7 @@ async def _measure(count):
     return used // count, links[0].writes - writes
 
 
-async def _grow(count):
+async def grow(count):
     bench, _ = _bench()
     session = bench.session
     task = asyncio.create_task(run(session, bench.clock))
@@ -132,7 +132,7 @@ async def _grow(count):
 
 
 def test_garbage_of_a_message_stays_in_its_budget():
-    used, writes = asyncio.run(_measure(20))
+    used, writes = asyncio.run(measure(20))
     print("garbage of a telemetry message: %d B" % used)
     assert used <= GARBAGE_LIMIT_BYTES, "%d B" % used
     # One write is one TLS record
@@ -140,5 +140,5 @@ def test_garbage_of_a_message_stays_in_its_budget():
 
 
 def test_10000_messages_leave_nothing_behind():
-    growth = asyncio.run(_grow(10_000))
+    growth = asyncio.run(grow(10_000))
     assert growth <= 0, "%d B" % growth

@@ -1,0 +1,27 @@
+"""No byte count of the firmware passes what it is held to."""
+
+import pytest
+
+from tests.bench import device
+from tests.bench.rows import BUDGETS, row
+
+
+@pytest.fixture(scope="module")
+def found():
+    return {each["name"]: each for each in device.rows(publishes=3000, patches=500)}
+
+
+@pytest.mark.parametrize("name", [name for name in BUDGETS if "held" in BUDGETS[name]])
+def test_a_byte_count_is_within_what_it_is_held_to(found, name):
+    assert found[name]["value"] <= BUDGETS[name]["held"], found[name]
+
+
+def test_what_is_needed_on_demand_exists():
+    names = device.ON_DEMAND | device.NOT_FITTED
+    missing = [n for n in names if not (device.ROOT / "firmware" / (n + ".py")).exists()]
+    assert not missing
+
+
+def test_a_figure_beyond_its_budget_is_told():
+    assert row("token_garbage", 1500)["ok"] is True
+    assert row("token_garbage", 1501)["ok"] is False

@@ -1,0 +1,85 @@
+"""The whole thermostat at a hub, over TLS: heap in use, and the least heap for the tour."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from host_tools.hub.client_environment import client_environment
+from host_tools.hub.server import HubServer
+from host_tools.simulated_device import SimulatedDevice, parts, write_configuration
+from host_tools.simulation import SimulationError
+from tests.bench.rows import row
+from tests.integration.whole import own_address, until
+
+DEVICE = "bench"
+LARGEST_KB = 256
+STEP_KB = 8
+# Statistics twice: the first line comes before the device is online
+PACE = {"telemetry": {"stats_period_s": 1}}
+ONLINE_LIMIT_S = 60.0
+TOUR_LIMIT_S = 120.0
+
+
+def rows() -> list[dict[str, Any]]:
+    """Of a run each; the search for the least heap takes five."""
+    heap = asyncio.run(_online(LARGEST_KB, with_tour=False))
+    assert heap is not None, "the thermostat does not come online"
+    return [row("online_heap", heap), row("tour_heap", _least())]
+
+
+def _least() -> int:
+    """The least heap in KB, in steps of STEP_KB, with which the tour passes."""
+    fails, passes = 64, LARGEST_KB
+    while passes - fails > STEP_KB:
+        middle = (passes + fails) // 2 // STEP_KB * STEP_KB
+        if asyncio.run(_online(middle, with_tour=True)) is None:
+            fails = middle
+        else:
+            passes = middle
+    return passes
+
+
+async def _online(heap_kb: int, with_tour: bool) -> int | None:
+    """Bytes in use after a collection, None where it does not get as far as that."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        server = HubServer(folder / "hub", None, own_address())
+        async with server:
+            server.ensure_device(DEVICE)
+            text = server.device_connection_string(DEVICE)
+            write_configuration(folder / "device", text, server.certificates.ca_der, PACE)
+            made = dataclasses.replace(parts(), heap_size=f"{heap_kb}k")
+            device = SimulatedDevice(folder / "device", device_parts=made)
+            await device.start()
+            try:
+                return await _figure(device, server, with_tour)
+            except (SimulationError, AssertionError, asyncio.TimeoutError):
+                return None
+            finally:
+                await device.stop()
+
+
+async def _figure(device: SimulatedDevice, server: HubServer, with_tour: bool) -> int | None:
+    await asyncio.wait_for(device.wait_online(), ONLINE_LIMIT_S)
+    if with_tour and not await _tour_passes(server):
+        return None
+    # Online, with telemetry sent and acknowledged, and everything reported
+    before = device.stats.get("uptime_s", 0)
+    await until(lambda: device.stats.get("uptime_s", 0) >= before + 5, ONLINE_LIMIT_S)
+    return None if device.process.resets else int(device.stats["heap"])
+
+
+async def _tour_passes(server: HubServer) -> bool:
+    environment = dict(os.environ, **client_environment(server, DEVICE))
+    command = [sys.executable, "-m", "host_tools.tour"]
+    done = await asyncio.to_thread(
+        subprocess.run, command, env=environment, capture_output=True, timeout=TOUR_LIMIT_S
+    )
+    return done.returncode == 0
