@@ -15,6 +15,8 @@ _DESIRED = const(1)
 _MESSAGE = const(3)
 
 UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+_PERCENT = const(0x25)
+_DIGITS = const(b"0123456789ABCDEF")
 # A request id is echoed into a topic of ours: it must be unable to change that topic
 _LONGEST_REQUEST_ID = const(64)
 # The hub bounds a message, not the number of its properties; each costs heap here
@@ -100,5 +102,8 @@ def encode(text):
         if byte in UNRESERVED:
             encoded.append(byte)
         else:
-            encoded.extend(b"%%%02X" % byte)
+            # Digit by digit: formatted, each would cost heap
+            encoded.append(_PERCENT)
+            encoded.append(_DIGITS[byte >> 4])
+            encoded.append(_DIGITS[byte & 15])
     return bytes(encoded)
