@@ -20,7 +20,7 @@ def build_token(identity, expiry_s):
     signature = hmac_sha256(identity.key, b"%s\n%d" % (resource, expiry_s))
     return b"SharedAccessSignature sr=%s&sig=%s&se=%d" % (
         resource,
-        encode(b2a_base64(signature).decode().strip()),
+        encode(b2a_base64(signature)[:-1].decode()),
         expiry_s,
     )
 
@@ -29,7 +29,8 @@ def hmac_sha256(key, message):
     """The firmware has hashlib, but no hmac."""
     if len(key) > _BLOCK_BYTES:
         key = sha256(key).digest()
-    block = bytearray(key + bytes(_BLOCK_BYTES - len(key)))
+    block = bytearray(_BLOCK_BYTES)
+    block[: len(key)] = key
     # The inner hash, then the outer one of its result
     for mask in (_INNER, _INNER ^ _OUTER):
         for i in range(_BLOCK_BYTES):
