@@ -20,7 +20,7 @@ def build_token(identity, expiry_s):
     signature = hmac_sha256(identity.key, b"%s\n%d" % (resource, expiry_s))
     return b"SharedAccessSignature sr=%s&sig=%s&se=%d" % (
         resource,
-        encode(b2a_base64(signature)[:-1].decode()),
+        encode(b2a_base64(signature, newline=False)),
         expiry_s,
     )
 
@@ -30,7 +30,8 @@ def hmac_sha256(key, message):
     if len(key) > _BLOCK_BYTES:
         key = sha256(key).digest()
     block = bytearray(_BLOCK_BYTES)
-    block[: len(key)] = key
+    for i in range(len(key)):
+        block[i] = key[i]
     # The inner hash, then the outer one of its result
     for mask in (_INNER, _INNER ^ _OUTER):
         for i in range(_BLOCK_BYTES):

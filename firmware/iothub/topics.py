@@ -96,9 +96,9 @@ def decode(text):
 
 
 def encode(text):
-    """`text` (str) encoded, as bytes."""
+    """`text` (str, or bytes of UTF-8) encoded, as bytes."""
     encoded = bytearray()
-    for byte in text.encode():
+    for byte in text if isinstance(text, bytes) else text.encode():
         if byte in UNRESERVED:
             encoded.append(byte)
         else:
