@@ -26,9 +26,8 @@ def backup(
 
     [bold]Example[/bold]: a board is replaced
 
-        thermo backup bedroom.json --port /dev/ttyACM0
-
-        thermo restore bedroom.json --port /dev/ttyACM1
+      thermo backup bedroom.json --port /dev/ttyACM0
+      thermo restore bedroom.json --port /dev/ttyACM1
     """
     backups.check_target(file, force)
     with stopped_board(port, reset) as board:
@@ -54,7 +53,7 @@ def restore(
 
     [bold]Example[/bold]
 
-        thermo restore bedroom.json --force
+      thermo restore bedroom.json --force
     """
     found = backups.read(file)
     with stopped_board(port, reset) as board:

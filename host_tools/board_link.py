@@ -33,9 +33,8 @@ from typing import Any
 from mpremote.transport import TransportError
 from mpremote.transport_serial import SerialTransport
 
-from host_tools.ports import PortError, choose_port, list_ports
+from host_tools.ports import PortError, choose_port, list_ports, named_port
 
-PORT_VARIABLE = "THERMO_PORT"
 # A board that says nothing for so long, in the middle of a dialogue, is gone
 SILENCE_S = 10.0
 # An app that leaves says farewell to its hub, and switches off before; see system/supervision.py
@@ -84,13 +83,13 @@ class BoardFullError(BoardCodeError):
 
 def find_port(wanted: str | None = None) -> str:
     """`wanted`, or THERMO_PORT, or the only board that is plugged in. Raises NoBoardError."""
-    named = wanted or os.environ.get(PORT_VARIABLE)
+    named = named_port(wanted)
     if named:
         return named
     try:
         return choose_port(list_ports()).device
     except PortError as error:
-        raise NoBoardError(f"{error}, or with {PORT_VARIABLE}") from None
+        raise NoBoardError(str(error)) from None
 
 
 class BoardLink:

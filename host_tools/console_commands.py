@@ -34,11 +34,9 @@ def repl(
 
     [bold]Example[/bold]
 
-        thermo repl
-
-        thermo> app.rooms[0].temperature_centi_c
-
-        2012
+      thermo repl
+      thermo> app.rooms[0].temperature_centi_c
+      2012
     """
     prompt.check_terminal()
     with BoardLink.open(find_port(port)) as link:
@@ -67,9 +65,8 @@ def monitor(
 
     [bold]Examples[/bold]
 
-        thermo monitor
-
-        thermo monitor --json | jq 'select(.level == "ERROR")'
+      thermo monitor
+      thermo monitor --json | jq 'select(.level == "ERROR")'
     """
     try:
         if as_json:

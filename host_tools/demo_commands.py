@@ -23,7 +23,7 @@ def demo(
 
     [bold]Example[/bold]
 
-        thermo demo --seconds 30
+      thermo demo --seconds 30
     """
     logging.basicConfig(level=logging.ERROR)
     demonstration.demo(seconds)

@@ -13,18 +13,15 @@ from rich.table import Table
 from host_tools import dev as development
 from host_tools.board_link import find_port
 from host_tools.deploy import UP_TIMEOUT_S, Order, Outcome, Watcher, deploy
+from host_tools.port_option import PortOption
 
-_PORT = typer.Option(
-    metavar="PORT",
-    help="The board's serial port. Without it: THERMO_PORT, or the only board there is.",
-)
 _BOARD = typer.Option(
     metavar="NAME", help="A folder of boards/. Without it: what the board says that it is."
 )
 
 
 def deploy_command(
-    port: Annotated[str | None, _PORT] = None,
+    port: PortOption = None,
     board: Annotated[str | None, _BOARD] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be sent; write nothing.")
@@ -60,7 +57,7 @@ def deploy_command(
 
 
 def dev_command(
-    port: Annotated[str | None, _PORT] = None,
+    port: PortOption = None,
     board: Annotated[str | None, _BOARD] = None,
 ) -> int:
     """Run the software on a board from here, without writing its flash.

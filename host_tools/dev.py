@@ -32,10 +32,14 @@ def dev(port: str, wanted: str | None = None) -> int:
     with BoardLink.open(port) as link:
         link.stop()
         try:
-            return _run_mounted(link, port, wanted)
-        finally:
+            code = _run_mounted(link, port, wanted)
+        except BaseException:
+            # What went wrong is told; that the board is not restarted either is no news
             with contextlib.suppress(BoardError):
                 link.restart()
+            raise
+        link.restart()
+        return code
 
 
 def _run_mounted(link: BoardLink, port: str, wanted: str | None) -> int:

@@ -38,9 +38,8 @@ def doctor(
 
     [bold]Examples[/bold]
 
-        thermo doctor
-
-        thermo doctor --json | jq '.[] | select(.state != "ok")'
+      thermo doctor
+      thermo doctor --json | jq '.[] | select(.state != "ok")'
     """
     findings = examine_host()
     try:

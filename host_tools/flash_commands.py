@@ -16,7 +16,8 @@ from host_tools import flash_drive
 from host_tools.chips import CHIPS, Region, Rp2
 from host_tools.flash import Firmware, FlashError, Job, download, load_firmware
 from host_tools.image import Joined, make_image
-from host_tools.ports import choose_port, list_ports
+from host_tools.port_option import PortOption
+from host_tools.ports import choose_port, list_ports, named_port
 from host_tools.uf2 import Uf2
 
 _BOARDS = ", ".join(CHIPS)
@@ -27,10 +28,7 @@ def flash(
         Path | None,
         typer.Argument(help="The image: .uf2 or .bin. Without one, mpflash fetches MicroPython."),
     ] = None,
-    port: Annotated[
-        str | None,
-        typer.Option("--port", "-p", help="The board's serial port, if there are several."),
-    ] = None,
+    port: PortOption = None,
     drive: Annotated[
         Path | None,
         typer.Option(
@@ -77,7 +75,7 @@ def flash(
     firmware = load_firmware(_image(image, board, console), board)
     with _job(console) as job:
         try:
-            _flash(firmware, port, drive, erase, wait, job, console)
+            _flash(firmware, named_port(port), drive, erase, wait, job, console)
         except KeyboardInterrupt:
             console.print(f"\nStopped: {job.state()}.", markup=False, soft_wrap=True)
             raise

@@ -24,7 +24,6 @@ from host_tools.hub.state.notices import SOURCES
 from host_tools.hub.state.policies import PERMISSIONS
 
 app = typer.Typer(
-    help="A local Azure IoT Hub: devices over MQTT, services over HTTPS and AMQP.",
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
@@ -54,6 +53,21 @@ def hub() -> None:
     It serves this machine only, unless `start --expose` opens it to boards in
     the same network; always over verified TLS, with keys that are made in the
     workspace.
+
+    [bold]A hub for one command[/bold], which finds it by its environment
+
+      thermo hub exec --thermostat t1 -- python your_azure_script.py
+      thermo hub exec -- pytest tests/cloud
+
+    [bold]A hub that stays[/bold], and prints connection strings to paste
+
+      thermo hub start
+      thermo hub start --state hub.sqlite     (keeps its devices)
+      thermo hub start --host 127.0.0.2       (a second one)
+
+    [bold]A hub for boards in the house[/bold]
+
+      thermo hub start --expose 192.168.1.20 --state hub.sqlite
     """
 
 
@@ -121,9 +135,8 @@ def start(
 
     [bold]Example[/bold]: a hub for boards in the house, that keeps its devices
 
-        thermo hub start --expose 192.168.1.20 --state hub.sqlite
-
-        thermo provision --hub local --device-id bedroom     (in another terminal)
+      thermo hub start --expose 192.168.1.20 --state hub.sqlite
+      thermo provision --hub local --device-id bedroom  (in another terminal)
     """
     logging.basicConfig(
         level=logging.WARNING if quiet else logging.INFO,

@@ -42,20 +42,17 @@ def hub_exec(
     The hub lives as long as the command, on a loopback address of its own. The
     command's environment gets, under the names of Microsoft's samples:
 
-    IOTHUB_CONNECTION_STRING, for services; with --policy it is that policy's;
-
-    EVENT_HUB_CONN_STR and EVENT_HUB_NAME, to read what devices send;
-
-    IOTHUB_DEVICE_ID, the thermostat, online before the command starts;
-
-    IOTHUB_DEVICE_CONNECTION_STRING, a further, fresh device for the command's
-    own use;
+      IOTHUB_CONNECTION_STRING         for services; that of --policy, if given
+      EVENT_HUB_CONN_STR               to read what devices send,
+      EVENT_HUB_NAME                     with its name
+      IOTHUB_DEVICE_ID                 the thermostat, online before CMD starts
+      IOTHUB_DEVICE_CONNECTION_STRING  a further, fresh device for CMD's own use
 
     and what makes TLS clients trust the hub. The exit code is the command's.
 
     [bold]Example[/bold]
 
-        thermo hub exec --thermostat t1 -- python your_azure_script.py
+      thermo hub exec --thermostat t1 -- python your_azure_script.py
     """
     if not command:
         text = "there is nothing to run; write the command after --"

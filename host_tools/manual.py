@@ -18,7 +18,14 @@ def lay_out(app: typer.Typer) -> None:
         command.help = flowing(text) if text else None
     for group in app.registered_groups:
         if group.typer_instance is not None:
-            lay_out(group.typer_instance)
+            _lay_out_group(group.typer_instance)
+
+
+def _lay_out_group(app: typer.Typer) -> None:
+    root = app.registered_callback
+    if root is not None and root.callback is not None:
+        root.help = flowing(inspect.getdoc(root.callback) or "")
+    lay_out(app)
 
 
 def flowing(text: str) -> str:

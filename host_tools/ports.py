@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+PORT_VARIABLE = "THERMO_PORT"
 RASPBERRY_PI, ESPRESSIF = 0x2E8A, 0x303A
 # Source: the vendors' ids in the USB-IF list, and pyserial users' reports of boards
 _BRIDGES = {0x10C4: "CP210x", 0x1A86: "CH34x", 0x0403: "FTDI", 0x067B: "PL2303"}
@@ -31,6 +33,11 @@ class Port:
         return self.vendor == RASPBERRY_PI
 
 
+def named_port(wanted: str | None) -> str | None:
+    """`wanted`, or what THERMO_PORT names."""
+    return wanted or os.environ.get(PORT_VARIABLE) or None
+
+
 def list_ports() -> list[Port]:
     """The ports that may have a board, in order."""
     # Late: it takes longer to load than most commands take to run
@@ -48,9 +55,12 @@ def choose_port(ports: Sequence[Port]) -> Port:
     if not ports:
         raise PortError(
             "no board is found; plug it in with a cable that carries data, or name its port "
-            "with --port"
+            f"with --port, or with {PORT_VARIABLE}"
         )
     if len(ports) > 1:
         named = ", ".join(f"{port.device} ({port.what})" for port in ports)
-        raise PortError(f"there are {len(ports)} boards: {named}; choose one with --port")
+        raise PortError(
+            f"there are {len(ports)} boards: {named}; choose one with --port, or with "
+            f"{PORT_VARIABLE}"
+        )
     return ports[0]

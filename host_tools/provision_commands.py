@@ -82,25 +82,25 @@ def provision_board(
 
     [bold]Examples[/bold]
 
-        thermo provision     (asks)
+      thermo provision                     (asks)
+      thermo provision --hub local         (after thermo hub start --expose …)
+      thermo provision --hub env --device-id bedroom      (Azure)
+      thermo provision --id-scope 0ne00001234 --registration-id bedroom
+      thermo provision --certificate bedroom.pem --private-key bedroom.key \\
+          --host-name HUB.azure-devices.net
+      az iot hub device-identity connection-string show … -o tsv \\
+          | thermo provision --from -
 
-        thermo provision --hub local --ssid home     (after thermo hub start --expose ADDRESS)
-
-        thermo provision --hub env --device-id bedroom     (Azure, by IOTHUB_CONNECTION_STRING)
-
-        az iot hub device-identity connection-string show … -o tsv | thermo provision --from -
-
-        thermo provision --id-scope 0ne00001234 --registration-id bedroom
-
-        thermo provision --certificate bedroom.pem --private-key bedroom.key --host-name …
+    With --hub env the hub is that of IOTHUB_CONNECTION_STRING.
 
     [bold]FILE[/bold] is a device's connection string, or JSON with members of the configuration:
 
-        {"wifi": {"ssid": "…", "password": "…"}, "connection_string": "HostName=…"}
-
-        {"provisioning": {"id_scope": "…", "registration_id": "…", "group_key": "…"}}
-
-        {"certificate": "bedroom.pem", "private_key": "bedroom.key", "connection_string": "…"}
+      {"wifi": {"ssid": "…", "password": "…"},
+       "connection_string": "HostName=…"}
+      {"provisioning": {"id_scope": "…", "registration_id": "…",
+                        "group_key": "…"}}
+      {"certificate": "bedroom.pem", "private_key": "bedroom.key",
+       "connection_string": "…"}
 
     A group key stays on this machine: the board gets the key derived from it for its
     registration id.

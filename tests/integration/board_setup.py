@@ -48,7 +48,8 @@ class ProcessList:
     """The command lines and environments of all processes, as long as the block lasts."""
 
     def __init__(self):
-        self.seen = set()
+        self.commands = set()
+        self.environments = set()
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._look)
 
@@ -61,14 +62,14 @@ class ProcessList:
         self._thread.join()
 
     def has(self, text):
-        return any(text.encode() in each for each in self.seen)
+        return any(text.encode() in each for each in self.commands | self.environments)
 
     def _look(self):
         while not self._is_over.is_set():
             for path in Path("/proc").glob("[0-9]*"):
-                for name in ("cmdline", "environ"):
+                for name, seen in (("cmdline", self.commands), ("environ", self.environments)):
                     try:
-                        self.seen.add((path / name).read_bytes())
+                        seen.add((path / name).read_bytes())
                     except OSError:
                         pass  # it has ended, or is another user's
             time.sleep(0.02)

@@ -1,6 +1,7 @@
 """Deploys that are cut off after so many bytes, and what the board runs afterwards."""
 
 import contextlib
+import os
 import re
 import time
 from types import SimpleNamespace
@@ -13,6 +14,8 @@ from host_tools import board_link
 from host_tools.board_link import BoardError
 from host_tools.deploy import Order, deploy
 
+# Every place, and not a fair share of them
+IS_WHOLE = bool(os.environ.get("THERMO_ALL_PULLS"))
 _RUNNING = re.compile(r"running (\S+) (\S+) (\S+) end\r\n")
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from pseudo_board import PseudoBoard
+from pulls import IS_WHOLE
 
 from host_tools.board_link import BoardError, BoardLink
 from host_tools.deploy import Order, Watcher, deploy
@@ -79,7 +80,7 @@ def test_nothing_twice_and_of_one_change_one_file(tmp_path):
         assert board.soft_resets == 0
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(5400 if IS_WHOLE else 300)
 @pytest.mark.parametrize("fault", ["cut", "power_off"])
 def test_pulled_in_the_middle_of_a_whole_update(tmp_path, fault):
     """Every file changes its line numbers, and with them its content."""
@@ -101,7 +102,8 @@ def test_pulled_in_the_middle_of_a_whole_update(tmp_path, fault):
         total = board.host_bytes - written
         assert total > 100000
         assert old != new
-        for at in [total * n // 7 for n in range(1, 7)] + [total - 200]:
+        parts = total // 4096 if IS_WHOLE else 7
+        for at in [total * n // parts for n in range(1, parts)] + [total - 200]:
             board.power_off()
             board.flash_image(image)
             board.power_on()
