@@ -1,4 +1,8 @@
-"""The wheel, installed elsewhere, works without the repository."""
+"""The wheel, installed elsewhere, works without the repository.
+
+With THERMO_FRESH_WHEEL=1 it is installed with all that it depends on, as the package index has it
+today, into an environment of its own (a minute); else its dependencies are this environment's.
+"""
 
 import os
 import shutil
@@ -15,6 +19,8 @@ from pseudo_board import PseudoBoard
 from host_tools.simulated_device import interpreter
 
 ROOT = Path(__file__).resolve().parents[2]
+IS_FRESH = bool(os.environ.get("THERMO_FRESH_WHEEL"))
+pytestmark = pytest.mark.timeout(700 if IS_FRESH else 120)
 SCRIPT = """
 import os
 from azure.iot.hub import IoTHubRegistryManager
@@ -40,24 +46,41 @@ def wheel(tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope="module")
-def thermo(wheel, tmp_path_factory):
-    """Run the installed command in an empty folder; its dependencies are this environment's."""
-    home = tmp_path_factory.mktemp("elsewhere")
+def installed_here(wheel, home):
+    """The Python that has it, its folder, and what its processes need to be told."""
     pip("install", "--no-deps", "--target", str(home / "site"), str(wheel))
     # What the first run would fetch
     shutil.copytree(ROOT / "build" / "lib", home / "cache" / "thermo" / "lib")
-    (home / "work").mkdir()
     environment = {
         **os.environ,
         "PYTHONPATH": str(home / "site"),
-        "XDG_CACHE_HOME": str(home / "cache"),
         "MICROPYTHON": str(interpreter()),
     }
+    return sys.executable, home / "site", environment
+
+
+def installed_afresh(wheel, home):
+    subprocess.run([sys.executable, "-m", "venv", str(home / "venv")], check=True)
+    own = str(home / "venv" / "bin" / "python")
+    install = ["-m", "pip", "--disable-pip-version-check", "-q", "install"]
+    subprocess.run([own, *install, f"{wheel}[azure,simulator]"], check=True, timeout=600)
+    ours = ("PYTHONPATH", "MICROPYTHON", "VIRTUAL_ENV")
+    environment = {name: value for name, value in os.environ.items() if name not in ours}
+    return own, home / "venv", environment
+
+
+@pytest.fixture(scope="module")
+def thermo(wheel, tmp_path_factory):
+    """Run the installed command in an empty folder."""
+    home = tmp_path_factory.mktemp("elsewhere")
+    install = installed_afresh if IS_FRESH else installed_here
+    own_python, place, environment = install(wheel, home)
+    environment["XDG_CACHE_HOME"] = str(home / "cache")
+    (home / "work").mkdir()
 
     def run(*arguments):
         done = subprocess.run(
-            [sys.executable, "-m", "host_tools.cli", *map(str, arguments)],
+            [own_python, "-m", "host_tools.cli", *map(str, arguments)],
             cwd=home / "work",
             env=environment,
             capture_output=True,
@@ -68,13 +91,15 @@ def thermo(wheel, tmp_path_factory):
         return done.stdout
 
     def python(code):
-        command = [sys.executable, "-c", code]
+        command = [own_python, "-c", code]
         return subprocess.run(
             command, cwd=home / "work", env=environment, capture_output=True, text=True, check=True
         ).stdout
 
     run.python = python
     run.home = home
+    run.place = place
+    run.own_python = own_python
     return run
 
 
@@ -93,14 +118,14 @@ def test_it_carries_firmware_and_boards_and_nothing_of_the_workshop(wheel):
 
 def test_it_runs_from_where_it_was_installed(thermo):
     found = thermo.python("import host_tools; print(host_tools.__file__)").strip()
-    assert Path(found).is_relative_to(thermo.home / "site")
+    assert Path(found).is_relative_to(thermo.place)
     assert "provision" in thermo("--help")
 
 
 def test_hub_exec_with_a_thermostat(thermo):
     script = thermo.home / "call.py"
     script.write_text(SCRIPT)
-    output = thermo("hub", "exec", "--thermostat", "t1", "--", sys.executable, script)
+    output = thermo("hub", "exec", "--thermostat", "t1", "--", thermo.own_python, script)
     assert output.split() == ["200"]
 
 
@@ -118,6 +143,5 @@ def test_deploy(thermo, tmp_path):
     assert "Traceback" not in output
     work = list((thermo.home / "work").iterdir())
     assert not work, work
-    site = thermo.home / "site"
-    assert not list(site.rglob("*.mpy"))
+    assert not list(thermo.place.rglob("_tree/**/*.mpy"))
     assert stat.S_ISDIR(os.stat(thermo.home / "cache" / "thermo").st_mode)
