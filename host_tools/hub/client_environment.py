@@ -13,6 +13,8 @@ from host_tools.hub.server import HubServer
 from host_tools.hub.trust import bundle_variables
 
 OWNER = "iothubowner"
+# Source: azure-identity 1.27 and msal 1.3x, choice of the managed identity's source
+_OTHER_IDENTITIES = ("IDENTITY_SERVER_THUMBPRINT", "IMDS_ENDPOINT")
 
 
 def client_environment(server: HubServer, device_id: str) -> dict[str, str]:
@@ -34,13 +36,31 @@ def connection_variables(
     `policy` is the services'. Raises HubError 404001."""
     return {
         "IOTHUB_CONNECTION_STRING": server.service_connection_string(policy),
+        "IOTHUB_HOSTNAME": server.service_host,
         "IOTHUB_DEVICE_ID": device_id,
         "IOTHUB_DEVICE_CONNECTION_STRING": server.device_connection_string(own_device_id),
         "IOTHUB_DEVICE_SECURITY_TYPE": "connectionString",
         "EVENT_HUB_CONN_STR": server.event_hub_connection_string(),
         "EVENT_HUB_NAME": server.hub.event_hub_name,
+        **_identity_variables(server),
         **_without_proxy(environment, server),
     }
+
+
+def _identity_variables(server: HubServer) -> dict[str, str]:
+    """The managed identity, and that DefaultAzureCredential tries it alone: a service principal
+    in the environment, or in a sample's first lines, would lead out of this machine."""
+    return {
+        "IDENTITY_ENDPOINT": server.identity_endpoint,
+        "IDENTITY_HEADER": server.hub.entra.secret,
+        "AZURE_TOKEN_CREDENTIALS": "ManagedIdentityCredential",
+    }
+
+
+def without_other_identities(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment without what makes azure.identity look for another kind of managed
+    identity; that these are there at all, even empty, is enough for it."""
+    return {name: value for name, value in environment.items() if name not in _OTHER_IDENTITIES}
 
 
 def _without_proxy(environment: Mapping[str, str], server: HubServer) -> dict[str, str]:

@@ -19,7 +19,11 @@ from pathlib import Path
 from typing import Protocol
 
 from host_tools.hub.child import Child, handled_signals
-from host_tools.hub.client_environment import OWNER, connection_variables
+from host_tools.hub.client_environment import (
+    OWNER,
+    connection_variables,
+    without_other_identities,
+)
 from host_tools.hub.listeners import ServerError
 from host_tools.hub.options import NO_OPTIONS, HubOptions
 from host_tools.hub.server import HTTPS_PORT, HubServer, Ports
@@ -161,7 +165,7 @@ class _Launch:
         """Of the command: ours, with the variables of Microsoft's samples and of trust set."""
         own_id = self._make_fresh_device(server)
         device_id = own_id if self._thermostat is None else self._thermostat[0]
-        ours = dict(os.environ)
+        ours = without_other_identities(os.environ)
         return {
             **ours,
             **connection_variables(server, device_id, own_id, ours, self._policy()),

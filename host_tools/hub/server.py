@@ -24,6 +24,7 @@ from aiohttp import web
 
 from host_tools.hub import certificates
 from host_tools.hub.endpoints import amqp, mqtt
+from host_tools.hub.endpoints.managed_identity import PATH, add_managed_identity
 from host_tools.hub.endpoints.rest import rest_app
 from host_tools.hub.endpoints.websocket import add_websockets
 from host_tools.hub.listeners import (
@@ -197,6 +198,7 @@ class HubServer:
     def _web_app(self) -> web.Application:
         app = rest_app(self.hub)
         add_websockets(app, self.hub)
+        add_managed_identity(app, self.hub)
         return app
 
     async def stop(self) -> None:
@@ -208,13 +210,21 @@ class HubServer:
         return next(each.port for each in self.doors if each.name == door)
 
     def service_connection_string(self, policy: str = "iothubowner") -> str:
-        """For service clients; it names the HTTPS port, unless it is the usual 443."""
+        """For service clients; its HostName is `service_host`."""
+        return self.hub.policies.connection_string(policy, self.service_host)
+
+    @property
+    def service_host(self) -> str:
+        """Where services are: with the HTTPS port, unless it is the usual 443."""
         port = self.port("HTTPS")
         # With another hub's name devices come through a gateway; services have no such thing.
         host = self.host_name if self._is_reached_by_name else self._address
-        return self.hub.policies.connection_string(
-            policy, host if port == 443 else f"{host}:{port}"
-        )
+        return host if port == 443 else f"{host}:{port}"
+
+    @property
+    def identity_endpoint(self) -> str:
+        """Where clients of Entra get their tokens, with `hub.entra.secret`."""
+        return f"https://{self.service_host}{PATH}"
 
     def event_hub_connection_string(self, policy: str = "service") -> str:
         """For clients of Event Hubs, who know no port but 5671."""

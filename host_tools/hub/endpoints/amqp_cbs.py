@@ -10,8 +10,10 @@ from host_tools.hub.endpoints.amqp_nodes import Grants, Route
 from host_tools.hub.endpoints.amqp_requests import Reply, RequestNode
 from host_tools.hub.state.errors import HubError
 from host_tools.hub.wire.amqp_message import Message, Value
+from host_tools.hub.wire.sas import is_signature
 
 _SAS_TYPES = ("servicebus.windows.net:sastoken", "azure-devices.net:sastoken")
+_ENTRA_TYPES = ("bearer", "jwt")  # azure-iot-hub's word for it, and azure-eventhub's
 _MAX_AUDIENCE_CHARS = 1024  # a host name and a path of a few segments
 
 
@@ -28,8 +30,8 @@ def _answer(grants: Grants, request: Message) -> Reply:
         return Reply(400, "Not a put-token with a name and a token.")
     if len(audience) > _MAX_AUDIENCE_CHARS:
         return Reply(400, "The name is too long.")
-    if kind not in _SAS_TYPES:
-        return Reply(401, "Only shared access signatures are accepted here.")
+    if kind not in (_SAS_TYPES if is_signature(token) else _ENTRA_TYPES):
+        return Reply(401, "The token is not of a type that is accepted here.")
     try:
         grants.put(audience, token)
     except HubError as error:

@@ -15,6 +15,7 @@ from urllib.parse import unquote
 from host_tools.hub.endpoints.amqp_incoming import IncomingLink, Receiver
 from host_tools.hub.endpoints.amqp_link import LinkError
 from host_tools.hub.endpoints.amqp_outgoing import OutgoingLink, Sender
+from host_tools.hub.state.entra import EVENT_HUBS, IOT_HUB
 from host_tools.hub.state.errors import HubError
 from host_tools.hub.state.hub import Hub
 from host_tools.hub.state.policies import SERVICE_CONNECT, Grant
@@ -68,8 +69,10 @@ class Grants:
 
     def put(self, audience: str, token: str) -> Grant:
         """Check a token and remember it, in place of an earlier one for the same audience.
-        Raises: HubError 401003."""
-        asked = self._own_path(audience)
+
+        An audience of Entra stands for the whole hub. Raises: HubError 401003.
+        """
+        asked = "" if audience.startswith(IOT_HUB) else self._own_path(audience)
         grant = self.check(asked, token)
         path = asked.lower()
         if len(self._ends) >= MAX_GRANTS and path not in self._ends:
@@ -82,7 +85,8 @@ class Grants:
 
     def check(self, path: str, token: str) -> Grant:
         """Whether a token is good for a path, without remembering it. Raises: HubError 401003."""
-        return self.hub.policies.authorize(token, path, SERVICE_CONNECT)
+        audiences = (IOT_HUB, EVENT_HUBS) if self._is_of_events(path) else (IOT_HUB,)
+        return self.hub.authorize(token, path, SERVICE_CONNECT, audiences)
 
     def cover(self, address: str) -> bool:
         """Whether a token that still holds is good for the address, by whole segments."""
@@ -92,6 +96,10 @@ class Grants:
             end > now and (not path or wanted[: len(path.split("/"))] == path.split("/"))
             for path, end in self._ends.items()
         )
+
+    def _is_of_events(self, path: str) -> bool:
+        name = self.hub.event_hub_name.lower()
+        return path.lower().partition("/")[0] == name or path.lower().startswith("messages/events")
 
     def _own_path(self, audience: str) -> str:
         """The audience is a URL, or (from Node's client) host and path without a scheme."""

@@ -158,7 +158,7 @@ def _authorize(
     token = headers.get("Authorization")
     if token is None:
         raise unauthorized("The request has no Authorization header.")
-    hub.policies.authorize(token, "/".join(segments), permission)
+    hub.authorize(token, "/".join(segments), permission)
 
 
 async def _read(request: web.Request) -> bytes:

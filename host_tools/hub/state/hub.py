@@ -9,14 +9,16 @@ from host_tools.hub.state.bulk import Bulk
 from host_tools.hub.state.c2d import C2d
 from host_tools.hub.state.connections import Connections
 from host_tools.hub.state.consumers import Consumers
+from host_tools.hub.state.entra import IOT_HUB, Entra
 from host_tools.hub.state.feedback import Feedback
 from host_tools.hub.state.methods import Methods
 from host_tools.hub.state.notices import Notices
-from host_tools.hub.state.policies import Policies
+from host_tools.hub.state.policies import Grant, Policies
 from host_tools.hub.state.registry import Registry
 from host_tools.hub.state.store import Store
 from host_tools.hub.state.telemetry import Telemetry
 from host_tools.hub.state.twins import Twins
+from host_tools.hub.wire.sas import is_signature
 
 LOCAL_NAME = "localhub"
 
@@ -54,6 +56,7 @@ class Hub:
         )
         self.consumers = Consumers()
         self.policies = Policies(storage, clock, self.registry, host_name, self.host_names)
+        self.entra = Entra(storage, clock, host_name)
 
     @property
     def event_hub_name(self) -> str:
@@ -70,6 +73,15 @@ class Hub:
             f"Endpoint=sb://{host}/;SharedAccessKeyName={policy};"
             f"SharedAccessKey={found.primary_key};EntityPath={self.event_hub_name}"
         )
+
+    def authorize(
+        self, token: str, path: str, permission: str, audiences: tuple[str, ...] = (IOT_HUB,)
+    ) -> Grant:
+        """Check what a service client shows: a shared access signature for `path` with
+        `permission`, or Entra's token for one of `audiences`. Raises: HubError 401003."""
+        if is_signature(token):
+            return self.policies.authorize(token, path, permission)
+        return self.entra.authorize(token, *audiences)
 
     def is_own_host(self, host: str) -> bool:
         """Whether `host`, with or without a port, in any case, is a name of this hub."""

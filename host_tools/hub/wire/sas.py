@@ -80,6 +80,11 @@ def parse_token(text: str) -> SasToken:
     )
 
 
+def is_signature(text: str) -> bool:
+    """Whether the text means to be a shared access signature, and not another kind of token."""
+    return text.lstrip()[: len(PREFIX)].lower() == PREFIX.lower()
+
+
 def build_token(resource: str, key: bytes, expiry_s: int, policy: str | None = None) -> str:
     """A token as the SDKs build it; `resource` is not yet percent-encoded."""
     encoded = quote_plus(resource)
