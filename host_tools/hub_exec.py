@@ -43,8 +43,8 @@ def hub_exec(
     command's environment gets, under the names of Microsoft's samples:
 
       IOTHUB_CONNECTION_STRING         for services; that of --policy, if given
-      IOTHUB_HOSTNAME                  for services that use DefaultAzureCredential,
-                                         whose managed identity is the hub's own
+      IOTHUB_HOSTNAME                  for services that sign in with Entra, by
+                                         DefaultAzureCredential
       EVENT_HUB_CONN_STR               to read what devices send,
       EVENT_HUB_NAME                     with its name
       IOTHUB_DEVICE_ID                 the thermostat, online before CMD starts

@@ -238,9 +238,9 @@ class HubServer:
         host = f"{self.host}:{self.port('AMQP, plain')}"
         return f"{self.hub.event_hub_connection_string(host, policy)};UseDevelopmentEmulator=true"
 
-    def device_connection_string(self, device_id: str) -> str:
-        """Raises HubError 404001."""
-        text = self.hub.device_connection_string(device_id)
+    def device_connection_string(self, key: str) -> str:
+        """Of a device, or of a module. Raises HubError 404001, 404010."""
+        text = self.hub.device_connection_string(key)
         return text if self._is_reached_by_name else f"{text};GatewayHostName={self._address}"
 
     def ensure_device(self, device_id: str) -> None:
@@ -270,10 +270,10 @@ def _refuse_known_keys(hub: Hub) -> None:
     Policies have generated keys always; a device's may have been given to it, and may then come
     from a text that everybody reads.
     """
-    for device_id in hub.registry.device_ids():
-        if not all(is_generated(key) for key in hub.registry.keys(device_id) if key):
+    for name in (*hub.registry.device_ids(), *hub.registry.module_keys()):
+        if not all(is_generated(key) for key in hub.registry.keys(name) if key):
             raise ServerError(
-                f"the device {device_id} of this state has a key that was not generated, and "
+                f"the device {name} of this state has a key that was not generated, and "
                 "with --expose others could try it; delete the device, or start without --state"
             )
 

@@ -90,7 +90,7 @@ class _Connection:
     async def _converse(self) -> NoReturn:
         connect = await self._first_packet()
         admission = admit(self._hub, connect)
-        self.name = f"{self.name} {admission.device_id}"
+        self.name = f"{self.name} {admission.key}"
         session = Session(self._hub, self._link, admission, connect)
         self._session = session
         expiry = self._close_at_expiry(admission.grant.expiry_s)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from host_tools.hub.state.errors import HubError
 from host_tools.hub.state.hub import Hub
+from host_tools.hub.state.identity import identity_key
 from host_tools.hub.state.policies import Grant
 from host_tools.hub.wire import mqtt_packets as p
 from host_tools.hub.wire.mqtt_username import Username, parse_username
@@ -18,9 +19,10 @@ from host_tools.hub.wire.topics import Telemetry, parse_device_topic
 
 @dataclass(frozen=True)
 class Admission:
-    """A device that has shown who it is. `model_id` is "" when it announced none."""
+    """A device or module that has shown who it is; `key` names it, as its client id does.
+    `model_id` is "" when it announced none."""
 
-    device_id: str
+    key: str
     model_id: str
     grant: Grant
 
@@ -36,22 +38,21 @@ class Refusal(Exception):
 def admit(hub: Hub, connect: p.Connect) -> Admission:
     """Raises Refusal; ProtocolError for a will that could never be sent."""
     username = _username(hub, connect)
-    who = ascii(username.device_id)[:140]
-    if connect.client_id != username.device_id:
-        raise Refusal(
-            p.IDENTIFIER_REJECTED, f"the client id is not the device id {who} of the username"
-        )
+    key = identity_key(username.device_id, username.module_id)
+    who = ascii(key)[:280]
+    if connect.client_id != key:
+        raise Refusal(p.IDENTIFIER_REJECTED, f"the client id is not the {who} of the username")
     if not connect.password:
         raise Refusal(p.NOT_AUTHORIZED, f"device {who} sent no token")
     try:
         token = connect.password.decode()
-        grant = hub.policies.authenticate_device(username.device_id, token)
+        grant = hub.policies.authenticate_device(key, token)
     except UnicodeDecodeError:
         raise Refusal(p.NOT_AUTHORIZED, f"device {who}: the token is not UTF-8") from None
     except HubError as error:
         raise Refusal(p.NOT_AUTHORIZED, f"device {who}: {error.message}") from None
-    _check_will(username.device_id, connect.will)
-    return Admission(username.device_id, username.model_id, grant)
+    _check_will(key, connect.will)
+    return Admission(key, username.model_id, grant)
 
 
 def _username(hub: Hub, connect: p.Connect) -> Username:
@@ -62,14 +63,12 @@ def _username(hub: Hub, connect: p.Connect) -> Username:
     if not hub.is_own_host(username.host):
         host = ascii(username.host)[:80]
         raise Refusal(p.NOT_AUTHORIZED, f"the username is for the hub {host}, not for this one")
-    if username.module_id:
-        raise Refusal(p.NOT_AUTHORIZED, "module identities are not served")
     return username
 
 
-def _check_will(device_id: str, will: p.Will | None) -> None:
+def _check_will(key: str, will: p.Will | None) -> None:
     """A will is telemetry to come, and so has its topic and its quality of service."""
     if will is None:
         return
-    if will.qos > 1 or not isinstance(parse_device_topic(device_id, will.topic), Telemetry):
+    if will.qos > 1 or not isinstance(parse_device_topic(key, will.topic), Telemetry):
         raise ProtocolError("the will is not telemetry of the device at QoS 0 or 1")

@@ -30,7 +30,7 @@ class Session:
         self._hub = hub
         self._link = link
         self._admission = admission
-        self._id = admission.device_id
+        self._id = admission.key
         self._clean = connect.clean_session
         self._will = connect.will
         self._granted: dict[str, int] = {}

@@ -15,7 +15,13 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from host_tools.hub.endpoints import rest_devices, rest_feedback, rest_query, rest_twins
+from host_tools.hub.endpoints import (
+    rest_devices,
+    rest_feedback,
+    rest_modules,
+    rest_query,
+    rest_twins,
+)
 from host_tools.hub.endpoints.rest_call import Answer, Call, Operation
 from host_tools.hub.endpoints.rest_errors import error_answer
 from host_tools.hub.state.errors import HubError, malformed, too_large, unauthorized
@@ -51,6 +57,10 @@ ROUTES = (
     _route("PUT /devices/*", REGISTRY_WRITE, rest_devices.put_device),
     _route("DELETE /devices/*", REGISTRY_WRITE, rest_devices.delete_device),
     _route("DELETE /devices/*/commands", SERVICE_CONNECT, rest_devices.purge_commands),
+    _route("GET /devices/*/modules", REGISTRY_READ, rest_modules.list_modules),
+    _route("GET /devices/*/modules/*", REGISTRY_READ, rest_modules.get_module),
+    _route("PUT /devices/*/modules/*", REGISTRY_WRITE, rest_modules.put_module),
+    _route("DELETE /devices/*/modules/*", REGISTRY_WRITE, rest_modules.delete_module),
     _route("GET /statistics/devices", REGISTRY_READ, rest_devices.registry_statistics),
     _route("GET /statistics/service", REGISTRY_READ, rest_devices.service_statistics),
     _route("GET /messages/serviceBound/feedback", SERVICE_CONNECT, rest_feedback.receive_feedback),
@@ -68,6 +78,10 @@ ROUTES = (
     _route("PATCH /twins/*", SERVICE_CONNECT, rest_twins.patch_twin),
     _route("PUT /twins/*", SERVICE_CONNECT, rest_twins.put_twin),
     _route("POST /twins/*/methods", SERVICE_CONNECT, rest_twins.invoke_method, True),
+    _route("GET /twins/*/modules/*", SERVICE_CONNECT, rest_twins.get_twin),
+    _route("PATCH /twins/*/modules/*", SERVICE_CONNECT, rest_twins.patch_twin),
+    _route("PUT /twins/*/modules/*", SERVICE_CONNECT, rest_twins.put_twin),
+    _route("POST /twins/*/modules/*/methods", SERVICE_CONNECT, rest_twins.invoke_method, True),
     _route("GET /digitaltwins/*", SERVICE_CONNECT, rest_twins.get_digital_twin),
     _route("PATCH /digitaltwins/*", SERVICE_CONNECT, rest_twins.patch_digital_twin),
     _route(

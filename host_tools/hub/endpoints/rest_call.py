@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from host_tools.hub.state.documents import Json, JsonObject, parse_json
-from host_tools.hub.state.errors import argument_invalid, malformed
+from host_tools.hub.state.errors import argument_invalid, device_not_found, malformed
 from host_tools.hub.state.hub import Hub
+from host_tools.hub.state.identity import identity_key
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,21 @@ class Call:
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes
+
+    @property
+    def device_id(self) -> str:
+        """What the path names first. Raises: HubError 404001: no id holds a slash, and the keys
+        of modules, which do, are for the paths of modules."""
+        device_id = self.names[0]
+        if "/" in device_id:
+            raise device_not_found(device_id)
+        return device_id
+
+    @property
+    def identity_key(self) -> str:
+        """The key of the device, or of the module if the path names one. Raises: HubError
+        404001."""
+        return identity_key(self.device_id, *self.names[1:])
 
     @property
     def if_match(self) -> str | None:

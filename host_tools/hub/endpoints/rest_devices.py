@@ -17,13 +17,13 @@ async def list_devices(hub: Hub, call: Call) -> Answer:
 
 
 async def get_device(hub: Hub, call: Call) -> Answer:
-    return _device_answer(hub.registry.get(call.names[0]))
+    return _device_answer(hub.registry.get(call.device_id))
 
 
 async def put_device(hub: Hub, call: Call) -> Answer:
     """With If-Match an update, without a creation."""
     (device_id,) = call.names
-    identity = call.json_object()
+    identity = {**call.json_object(), "moduleId": None}
     if identity.get("deviceId", device_id) != device_id:
         raise argument_invalid("deviceId differs from the one in the path.")
     if call.if_match is None:
@@ -38,14 +38,13 @@ async def update_devices(hub: Hub, call: Call) -> Answer:
 
 
 async def delete_device(hub: Hub, call: Call) -> Answer:
-    hub.registry.delete(call.names[0], call.if_match)
+    hub.registry.delete(call.device_id, call.if_match)
     return Answer(status=204)
 
 
 async def purge_commands(hub: Hub, call: Call) -> Answer:
-    (device_id,) = call.names
-    purged = hub.c2d.purge(device_id)
-    return Answer({"totalMessagesPurged": purged, "deviceId": device_id, "moduleId": None})
+    purged = hub.c2d.purge(call.device_id)
+    return Answer({"totalMessagesPurged": purged, "deviceId": call.device_id, "moduleId": None})
 
 
 async def registry_statistics(hub: Hub, call: Call) -> Answer:

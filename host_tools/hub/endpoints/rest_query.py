@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Iterator
 from itertools import islice
 
 from host_tools.hub.endpoints.rest_call import Answer, Call, parse_number
@@ -19,6 +20,7 @@ from host_tools.hub.state.documents import JsonObject
 from host_tools.hub.state.errors import argument_invalid
 from host_tools.hub.state.hub import Hub
 from host_tools.hub.state.registry import MAX_LISTED
+from host_tools.hub.state.twins import TwinRow
 
 _CONTINUATION = "x-ms-continuation"
 _SIZE = "x-ms-max-item-count"
@@ -47,26 +49,30 @@ def _query(text: object) -> Query:
         query = parse_query(text)
     except QueryError as error:
         raise argument_invalid(str(error)) from None
-    if query.source != "devices":
+    if query.source == "devices.jobs":
         raise argument_invalid(f"Queries over {query.source} are not answered by this hub yet.")
     return query
+
+
+def _rows(hub: Hub, query: Query) -> Iterator[TwinRow]:
+    return hub.twins.rows(of_modules=query.source == "devices.modules")
 
 
 def _twins(
     hub: Hub, query: Query, size: int, taken: int, after: str
 ) -> tuple[list[JsonObject], str]:
-    waiting = (row for row in hub.twins.rows() if row.device_id > after)
+    waiting = (row for row in _rows(hub, query) if row.key > after)
     left = size if query.top is None else max(0, min(size, query.top - taken))
     # One more than the page tells whether another follows
     found = list(islice(query.matching(waiting), left + 1))
     page = found[:left]
     is_last = len(found) <= left or taken + left == query.top
-    token = "" if is_last else _token(taken + left, page[-1].device_id)
+    token = "" if is_last else _token(taken + left, page[-1].key)
     return [row.whole() for row in page], token
 
 
 def _table(hub: Hub, query: Query, size: int, taken: int) -> tuple[list[JsonObject], str]:
-    rows = list(islice(query.table(hub.twins.rows()), taken, taken + size + 1))
+    rows = list(islice(query.table(_rows(hub, query)), taken, taken + size + 1))
     return rows[:size], _token(taken + size, "") if len(rows) > size else ""
 
 

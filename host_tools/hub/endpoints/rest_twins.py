@@ -1,4 +1,4 @@
-"""REST operations on twins, methods and digital twins.
+"""REST operations on twins and methods, of devices and modules, and on digital twins.
 
 A status that a device chose is its answer, not an error: HTTP says 200.
 Source: REST specification of the IoT Hub service, 2021-04-12.
@@ -17,7 +17,7 @@ from host_tools.hub.state.methods import DEFAULT_RESPONSE_TIMEOUT_S
 
 
 async def get_twin(hub: Hub, call: Call) -> Answer:
-    return _twin_answer(hub.twins.get(call.names[0]))
+    return _twin_answer(hub.twins.get(call.identity_key))
 
 
 async def patch_twin(hub: Hub, call: Call) -> Answer:
@@ -29,14 +29,13 @@ async def put_twin(hub: Hub, call: Call) -> Answer:
 
 
 async def invoke_method(hub: Hub, call: Call) -> Answer:
-    (device_id,) = call.names
-    hub.registry.require(device_id)
+    hub.registry.require(call.identity_key)
     request = call.json_object()
     name = request.get("methodName")
     if not isinstance(name, str):
         raise argument_invalid("methodName is not a text.")
     result = await hub.methods.invoke(
-        device_id,
+        call.identity_key,
         name,
         request.get("payload"),
         _seconds(request, "responseTimeoutInSeconds", DEFAULT_RESPONSE_TIMEOUT_S),
@@ -46,32 +45,30 @@ async def invoke_method(hub: Hub, call: Call) -> Answer:
 
 
 async def get_digital_twin(hub: Hub, call: Call) -> Answer:
-    document, etag = hub.twins.digital_twin(call.names[0])
+    document, etag = hub.twins.digital_twin(call.device_id)
     return Answer(document, headers=etag_header(etag))
 
 
 async def patch_digital_twin(hub: Hub, call: Call) -> Answer:
-    (device_id,) = call.names
-    etag = hub.twins.patch_digital_twin(device_id, call.json(), call.if_match)
-    location = f"/digitaltwins/{quote(device_id, safe='')}"
+    etag = hub.twins.patch_digital_twin(call.device_id, call.json(), call.if_match)
+    location = f"/digitaltwins/{quote(call.device_id, safe='')}"
     return Answer(status=202, headers={**etag_header(etag), "Location": location})
 
 
 async def invoke_root_command(hub: Hub, call: Call) -> Answer:
-    device_id, command = call.names
-    return await _invoke_command(hub, call, device_id, command)
+    return await _invoke_command(hub, call, call.names[1])
 
 
 async def invoke_component_command(hub: Hub, call: Call) -> Answer:
-    device_id, component, command = call.names
-    return await _invoke_command(hub, call, device_id, f"{component}*{command}")
+    _, component, command = call.names
+    return await _invoke_command(hub, call, f"{component}*{command}")
 
 
-async def _invoke_command(hub: Hub, call: Call, device_id: str, name: str) -> Answer:
-    hub.registry.require(device_id)
+async def _invoke_command(hub: Hub, call: Call, name: str) -> Answer:
+    hub.registry.require(call.device_id)
     payload: Json = call.json() if call.body.strip() else None
     result = await hub.methods.invoke(
-        device_id,
+        call.device_id,
         name,
         payload,
         call.number("responseTimeoutInSeconds", DEFAULT_RESPONSE_TIMEOUT_S),
@@ -85,10 +82,9 @@ async def _invoke_command(hub: Hub, call: Call, device_id: str, name: str) -> An
 
 
 def _write_twin(hub: Hub, call: Call, replace: bool) -> Answer:
-    (device_id,) = call.names
-    hub.registry.require(device_id)
+    hub.registry.require(call.identity_key)
     patch = call.json_object()
-    return _twin_answer(hub.twins.update_desired(device_id, patch, call.if_match, replace))
+    return _twin_answer(hub.twins.update_desired(call.identity_key, patch, call.if_match, replace))
 
 
 def _twin_answer(twin: JsonObject) -> Answer:

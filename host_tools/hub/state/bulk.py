@@ -1,4 +1,4 @@
-"""Many identities in one call: each entry says what is to be done with its device.
+"""Many identities in one call: each entry says what is to be done with its device or module.
 
 Entries are done one by one, in their order; one that fails leaves the others as they are.
 Source: REST specification of the IoT Hub service, "Bulk registry", ExportImportDevice.
@@ -10,6 +10,12 @@ from collections.abc import Callable
 
 from host_tools.hub.state.documents import Json, JsonObject
 from host_tools.hub.state.errors import HubError, argument_invalid
+from host_tools.hub.state.identity import (
+    identity_key,
+    parse_device_id,
+    parse_module_id,
+    split_key,
+)
 from host_tools.hub.state.registry import Registry
 from host_tools.hub.state.twins import Twins
 
@@ -23,6 +29,7 @@ _IDENTITY_NAMES = (
     "capabilities",
     "deviceScope",
     "parentScopes",
+    "managedBy",
 )
 
 
@@ -32,17 +39,15 @@ class Bulk:
         self._twins = twins
         self._modes: dict[str, Callable[[str, JsonObject], None]] = {
             "create": self._create,
-            "update": lambda device_id, entry: self._update(device_id, entry, None),
-            "updateIfMatchETag": lambda device_id, entry: self._update(
-                device_id, entry, _etag(entry, "eTag")
+            "update": lambda key, entry: self._update(key, entry, None),
+            "updateIfMatchETag": lambda key, entry: self._update(key, entry, _etag(entry, "eTag")),
+            "delete": lambda key, entry: self._registry.delete(key),
+            "deleteIfMatchETag": lambda key, entry: self._registry.delete(
+                key, _etag(entry, "eTag")
             ),
-            "delete": lambda device_id, entry: self._registry.delete(device_id),
-            "deleteIfMatchETag": lambda device_id, entry: self._registry.delete(
-                device_id, _etag(entry, "eTag")
-            ),
-            "updateTwin": lambda device_id, entry: self._update_twin(device_id, entry, None),
-            "updateTwinIfMatchETag": lambda device_id, entry: self._update_twin(
-                device_id, entry, _etag(entry, "twinETag")
+            "updateTwin": lambda key, entry: self._update_twin(key, entry, None),
+            "updateTwinIfMatchETag": lambda key, entry: self._update_twin(
+                key, entry, _etag(entry, "twinETag")
             ),
         }
 
@@ -51,7 +56,9 @@ class Bulk:
         that cannot be done."""
         if not isinstance(entries, list) or not 1 <= len(entries) <= MAX_ENTRIES:
             raise argument_invalid(f"The body is not a list of 1 to {MAX_ENTRIES} devices.")
-        ids = [each.get("id") for each in entries if isinstance(each, dict)]
+        ids = [
+            (each.get("id"), each.get("moduleId")) for each in entries if isinstance(each, dict)
+        ]
         if len(set(map(repr, ids))) != len(entries):
             raise argument_invalid("An entry is no device, or a device is there twice.")
         errors: list[Json] = []
@@ -64,31 +71,33 @@ class Bulk:
         return {"isSuccessful": not errors, "errors": errors, "warnings": []}
 
     def _apply_one(self, entry: JsonObject) -> None:
-        device_id, mode = entry.get("id"), entry.get("importMode") or "create"
-        if not isinstance(device_id, str) or entry.get("moduleId"):
-            raise argument_invalid("The entry is not one of a device.")
+        device_id = parse_device_id(entry.get("id"))
+        key = identity_key(device_id, parse_module_id(entry.get("moduleId")))
+        mode = entry.get("importMode") or "create"
         known = {name.lower(): action for name, action in self._modes.items()}
         action = known.get(str(mode).lower())
         if action is None:
             raise argument_invalid(f"importMode is none of {', '.join(self._modes)}.")
-        action(device_id, entry)
+        action(key, entry)
 
-    def _create(self, device_id: str, entry: JsonObject) -> None:
-        self._registry.create({**_identity(entry), "deviceId": device_id})
+    def _create(self, key: str, entry: JsonObject) -> None:
+        device_id, module_id = split_key(key)
+        named: JsonObject = {"deviceId": device_id, "moduleId": module_id}
+        self._registry.create({**_identity(entry), **named})
         try:
-            self._update_twin(device_id, entry, None)
+            self._update_twin(key, entry, None)
         except HubError:
             # All of it or nothing: a twin that cannot be leaves no identity behind
-            self._registry.delete(device_id)
+            self._registry.delete(key)
             raise
 
-    def _update(self, device_id: str, entry: JsonObject, etag: str | None) -> None:
-        self._registry.update(device_id, _identity(entry), etag)
+    def _update(self, key: str, entry: JsonObject, etag: str | None) -> None:
+        self._registry.update(key, _identity(entry), etag)
 
-    def _update_twin(self, device_id: str, entry: JsonObject, etag: str | None) -> None:
+    def _update_twin(self, key: str, entry: JsonObject, etag: str | None) -> None:
         names = ("tags", "properties")
         patch = {name: entry[name] for name in names if entry.get(name) is not None}
-        self._twins.update_desired(device_id, patch, etag)
+        self._twins.update_desired(key, patch, etag)
 
 
 def _identity(entry: JsonObject) -> JsonObject:

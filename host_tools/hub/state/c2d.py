@@ -17,6 +17,7 @@ from host_tools.hub.state import errors
 from host_tools.hub.state.connections import Connections
 from host_tools.hub.state.documents import Json, JsonObject
 from host_tools.hub.state.feedback import SUCCESS, Feedback, is_wanted
+from host_tools.hub.state.identity import split_key
 from host_tools.hub.state.registry import Registry
 from host_tools.hub.state.store import Change, Changes, Store
 
@@ -93,7 +94,7 @@ class C2d:
         Fills in message id (when absent), `to`, number, time and expiry.
         Raises: HubError 404001, 403004 (queue full), 413001, 400004 (bad ack).
         """
-        self._registry.require(device_id)
+        self._require_device(device_id)
         if message.ack not in ACKNOWLEDGEMENTS:
             raise errors.argument_invalid(f"iothub-ack is not one of {ACKNOWLEDGEMENTS}.")
         if message.size_bytes() > MAX_MESSAGE_BYTES:
@@ -147,7 +148,7 @@ class C2d:
 
     def purge(self, device_id: str) -> int:
         """Drop every queued message. Returns: how many."""
-        self._registry.require(device_id)
+        self._require_device(device_id)
         messages = list(self._queues.get(device_id, ()))
         self._end(device_id, messages, "Purged")
         return len(messages)
@@ -170,6 +171,12 @@ class C2d:
     def forget(self, device_id: str) -> None:
         """The device is deleted, storage included: drop what is in memory."""
         self._queues.pop(device_id, None)
+
+    def _require_device(self, device_id: str) -> None:
+        """Modules have no queue. Raises: HubError 404001."""
+        if split_key(device_id)[1]:
+            raise errors.device_not_found(device_id)
+        self._registry.require(device_id)
 
     def _stamp(self, device_id: str, message: Message) -> None:
         now = self._clock()

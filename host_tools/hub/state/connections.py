@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Protocol, cast
 
 from host_tools.hub.state.documents import JsonObject
+from host_tools.hub.state.identity import split_key
 from host_tools.hub.state.store import Change, Changes, Store
 
 _SESSION = "session"
@@ -96,7 +97,8 @@ class Connections:
         return device_id in self._live
 
     def count(self) -> int:
-        return len(self._live)
+        """How many devices are connected; modules are not counted."""
+        return sum(not split_key(key)[1] for key in self._live)
 
     def connected_ids(self) -> list[str]:
         return list(self._live)

@@ -56,12 +56,22 @@ def device_not_found(device_id: str) -> HubError:
     return HubError(404001, "DeviceNotFound", 404, f"Device {device_id} is not registered.")
 
 
+def module_not_found(device_id: str, module_id: str) -> HubError:
+    text = f"Module {module_id} of device {device_id} is not registered."
+    return HubError(404010, "ModuleNotFound", 404, text)
+
+
 def device_not_online(message: str, info: JsonObject) -> HubError:
     return HubError(404103, "DeviceNotOnline", 404, message, info)
 
 
 def device_exists(device_id: str) -> HubError:
     return HubError(409001, "DeviceAlreadyExists", 409, f"Device {device_id} exists already.")
+
+
+def module_exists(device_id: str, module_id: str) -> HubError:
+    text = f"Module {module_id} of device {device_id} exists already."
+    return HubError(409301, "ModuleAlreadyExistsOnDevice", 409, text)
 
 
 def precondition_failed(message: str) -> HubError:
@@ -80,6 +90,11 @@ def feedback_lock_lost() -> HubError:
 
 def too_large(message: str) -> HubError:
     return HubError(413001, "MessageTooLarge", 413, message)
+
+
+def too_many_modules(device_id: str, limit: int) -> HubError:
+    text = f"Device {device_id} has as many modules as it may: {limit}."
+    return HubError(413003, "TooManyModulesOnDevice", 413, text)
 
 
 def gateway_timeout(message: str, info: JsonObject) -> HubError:

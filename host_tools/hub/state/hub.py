@@ -11,6 +11,7 @@ from host_tools.hub.state.connections import Connections
 from host_tools.hub.state.consumers import Consumers
 from host_tools.hub.state.entra import IOT_HUB, Entra
 from host_tools.hub.state.feedback import Feedback
+from host_tools.hub.state.identity import split_key
 from host_tools.hub.state.methods import Methods
 from host_tools.hub.state.notices import Notices
 from host_tools.hub.state.policies import Grant, Policies
@@ -89,9 +90,12 @@ class Hub:
             host.lower() in self.host_names
         )
 
-    def device_connection_string(self, device_id: str) -> str:
-        key = self.registry.key_texts(device_id)[0]
-        return f"HostName={self.host_name};DeviceId={device_id};SharedAccessKey={key}"
+    def device_connection_string(self, key: str) -> str:
+        """Of a device, or of the module that `key` names. Raises: HubError 404001, 404010."""
+        device_id, module_id = split_key(key)
+        module = f"ModuleId={module_id};" if module_id else ""
+        secret = self.registry.key_texts(key)[0]
+        return f"HostName={self.host_name};DeviceId={device_id};{module}SharedAccessKey={secret}"
 
     def sweep(self) -> None:
         """Let time pass: locks and messages expire, old events go. Call about once a second."""

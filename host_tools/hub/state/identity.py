@@ -1,5 +1,8 @@
-"""A device's identity: what may stand in one, how an update changes it, how it is stored.
+"""The identity of a device or a module: what may stand in one, how an update changes it, how it
+is stored.
 
+All of the hub's state knows an identity by its *key*: a device's id, or `device/module`, as MQTT
+clients are called. No id holds a slash.
 Source: Azure IoT Hub developer guide, "Understand the identity registry"; REST "Device" model.
 """
 
@@ -23,7 +26,8 @@ _AUTHENTICATION_TYPES = ("sas", "selfSigned", "certificateAuthority", "none")
 
 @dataclass(frozen=True)
 class Identity:
-    """A device as stored. Keys are base64 text, "" where the device has none."""
+    """A device or a module as stored. Keys are base64 text, "" where it has none; `module_id` is
+    "" for a device, `managed_by` what a client wrote of a module."""
 
     device_id: str
     generation_id: str
@@ -39,19 +43,40 @@ class Identity:
     iot_edge: bool
     device_scope: str | None
     parent_scopes: tuple[str, ...]
+    module_id: str = ""
+    managed_by: str | None = None
+
+    @property
+    def key(self) -> str:
+        return identity_key(self.device_id, self.module_id)
+
+
+def identity_key(device_id: str, module_id: str = "") -> str:
+    return f"{device_id}/{module_id}" if module_id else device_id
+
+
+def split_key(key: str) -> tuple[str, str]:
+    """Device id, and module id or ""."""
+    device_id, _, module_id = key.partition("/")
+    return device_id, module_id
 
 
 def parse_device_id(value: Json) -> str:
     """Raises: HubError 400004 for what cannot be a device id."""
     if not isinstance(value, str) or not _DEVICE_ID.fullmatch(value):
         raise argument_invalid(
-            "A device id has 1 to 128 of the ASCII letters, digits and - : . + % _ # * ? ! "
-            "( ) , = @ ; $ '."
+            "A device id, or a module's, has 1 to 128 of the ASCII letters, digits and - : . + "
+            "% _ # * ? ! ( ) , = @ ; $ '."
         )
     return value
 
 
-def blank(device_id: str, generation_id: str) -> Identity:
+def parse_module_id(value: Json) -> str:
+    """A module id, or "" where there is none. Raises: HubError 400004."""
+    return "" if value is None or value == "" else parse_device_id(value)
+
+
+def blank(device_id: str, generation_id: str, module_id: str = "") -> Identity:
     """What a client's first document is merged into."""
     return Identity(
         device_id=device_id,
@@ -68,6 +93,7 @@ def blank(device_id: str, generation_id: str) -> Identity:
         iot_edge=False,
         device_scope=None,
         parent_scopes=(),
+        module_id=module_id,
     )
 
 
@@ -117,6 +143,8 @@ def merge(former: Identity, document: JsonObject, now: float) -> Identity:
         iot_edge=former.iot_edge if edge is None else edge,
         device_scope=_parse_scope(document.get("deviceScope"), former.device_scope),
         parent_scopes=_parse_scopes(document.get("parentScopes"), former.parent_scopes),
+        module_id=former.module_id,
+        managed_by=_parse_manager(document.get("managedBy"), former.managed_by),
     )
 
 
@@ -164,6 +192,14 @@ def _parse_thumbprint(value: Json) -> str | None:
     if not isinstance(value, str) or not _THUMBPRINT.fullmatch(value):
         raise argument_invalid("A thumbprint is 40 or 64 hexadecimal digits.")
     return value.upper()
+
+
+def _parse_manager(value: Json, former: str | None) -> str | None:
+    if value is None:
+        return former
+    if not isinstance(value, str) or len(value) > _MAX_REASON_CHARS:
+        raise argument_invalid("managedBy is not a text of up to 128 characters.")
+    return value
 
 
 def _parse_scope(value: Json, former: str | None) -> str | None:

@@ -1,5 +1,5 @@
-"""What the hub tells of itself: changes of twins and digital twins, devices made, deleted,
-connected and disconnected. Each kind is told only when a route asks for it.
+"""What the hub tells of itself: changes of twins and digital twins, devices and modules made,
+deleted, connected and disconnected. Each kind is told only when a route asks for it.
 
 They come among the telemetry, told apart by `iothub-message-source`.
 Source: Azure IoT Hub, "Non-telemetry event schemas"; "Understand IoT Plug and Play digital twins",
@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection
 from host_tools.hub.state.connections import Connections
 from host_tools.hub.state.digital_twin_changes import digital_twin_changes
 from host_tools.hub.state.documents import Json, JsonObject, iso_time
+from host_tools.hub.state.identity import split_key
 from host_tools.hub.state.registry import Registry
 from host_tools.hub.state.store import Changes
 from host_tools.hub.state.telemetry import Telemetry
@@ -58,56 +59,58 @@ class Notices:
         self._leaving: dict[str, JsonObject] = {}
         twins.on_change(self._on_twin_change)
         connections.on_change(self._on_connection_change)
-        registry.on_create(lambda device_id: self._on_lifecycle(device_id, "createDeviceIdentity"))
+        registry.on_create(self._on_creation)
         registry.on_delete(self)
 
     # ---- what happens
 
-    def stored(self, device_id: str) -> Changes:
-        """The device is about to be deleted: what is told of it then is here now."""
+    def stored(self, key: str) -> Changes:
+        """The identity is about to be deleted: what is told of it then is here now."""
         if LIFECYCLE in self.routes:
-            self._leaving[device_id] = self._describe(device_id)
+            self._leaving[key] = self._describe(key)
         return []
 
-    def forget(self, device_id: str) -> None:
-        body = self._leaving.pop(device_id, None)
+    def forget(self, key: str) -> None:
+        body = self._leaving.pop(key, None)
         if body is not None:
-            self._tell(LIFECYCLE, device_id, "deleteDeviceIdentity", body)
+            self._tell(LIFECYCLE, key, f"delete{_kind_of(key)}Identity", body)
 
-    def _on_lifecycle(self, device_id: str, operation: str) -> None:
+    def _on_creation(self, key: str) -> None:
         if LIFECYCLE in self.routes:
-            self._tell(LIFECYCLE, device_id, operation, self._describe(device_id))
+            operation = f"create{_kind_of(key)}Identity"
+            self._tell(LIFECYCLE, key, operation, self._describe(key))
 
-    def _on_connection_change(self, device_id: str, is_connected: bool) -> None:
+    def _on_connection_change(self, key: str, is_connected: bool) -> None:
         if CONNECTION in self.routes:
             number = f"{next(self._connection_numbers):064X}"
-            operation = "deviceConnected" if is_connected else "deviceDisconnected"
-            self._tell(CONNECTION, device_id, operation, {"sequenceNumber": number})
+            what = "Connected" if is_connected else "Disconnected"
+            operation = f"{_kind_of(key).lower()}{what}"
+            self._tell(CONNECTION, key, operation, {"sequenceNumber": number})
 
-    def _on_twin_change(self, device_id: str, change: TwinChange) -> None:
+    def _on_twin_change(self, key: str, change: TwinChange) -> None:
         # Both kinds tell of the same write, and share its correlation id
         correlation = _fresh_correlation()
         if TWIN in self.routes:
             operation = "replaceTwin" if change.is_replacement else "updateTwin"
-            body = self._changed_parts(device_id, change)
-            self._tell(TWIN, device_id, operation, body, correlation)
+            body = self._changed_parts(key, change)
+            self._tell(TWIN, key, operation, body, correlation)
         if DIGITAL_TWIN in self.routes:
-            patch = digital_twin_changes(device_id, change.before, change.after)
+            patch = digital_twin_changes(key, change.before, change.after)
             if patch:
-                self._tell(DIGITAL_TWIN, device_id, "updateTwin", patch, correlation)
+                self._tell(DIGITAL_TWIN, key, "updateTwin", patch, correlation)
 
     # ---- what is told
 
-    def _describe(self, device_id: str) -> JsonObject:
-        twin = self._twins.get(device_id)
-        names = ("deviceId", "etag", "version", "properties")
-        return {name: twin[name] for name in names}
+    def _describe(self, key: str) -> JsonObject:
+        twin = self._twins.get(key)
+        names = ("deviceId", "moduleId", "etag", "version", "properties")
+        return {name: twin[name] for name in names if name in twin}
 
-    def _changed_parts(self, device_id: str, change: TwinChange) -> JsonObject:
+    def _changed_parts(self, key: str, change: TwinChange) -> JsonObject:
         if change.is_replacement:
-            whole = self._twins.get(device_id)
-            names = ("deviceId", "etag", "version", "tags", "properties")
-            return {name: whole[name] for name in names}
+            whole = self._twins.get(key)
+            names = ("deviceId", "moduleId", "etag", "version", "tags", "properties")
+            return {name: whole[name] for name in names if name in whole}
         body: JsonObject = {"version": change.after.version}
         if change.tags:
             body["tags"] = change.tags
@@ -121,11 +124,12 @@ class Notices:
         return body
 
     def _tell(
-        self, source: str, device_id: str, operation: str, body: Json, correlation: str = ""
+        self, source: str, key: str, operation: str, body: Json, correlation: str = ""
     ) -> None:
         text = json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+        device_id, module_id = split_key(key)
         self._telemetry.append_notice(
-            device_id,
+            key,
             text.encode("utf-8"),
             system={
                 "user-id": self._hub_name,
@@ -136,12 +140,23 @@ class Notices:
             properties={
                 "hubName": self._hub_name,
                 "deviceId": device_id,
+                **({"moduleId": module_id} if module_id else {}),
                 "operationTimestamp": iso_time(self._clock()),
-                "iothub-message-schema": _SCHEMAS[source],
+                "iothub-message-schema": _schema(source, module_id),
                 "opType": operation,
             },
             source=source,
         )
+
+
+def _kind_of(key: str) -> str:
+    return "Module" if split_key(key)[1] else "Device"
+
+
+def _schema(source: str, module_id: str) -> str:
+    """Of twins there is one for both; a module's others bear its name."""
+    schema = _SCHEMAS[source]
+    return schema.replace("device", "module", 1) if module_id else schema
 
 
 def _fresh_correlation() -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from host_tools.hub.state import errors
 from host_tools.hub.state.documents import Json, JsonObject
+from host_tools.hub.state.identity import split_key
 from host_tools.hub.state.registry import Registry
 from host_tools.hub.state.store import Change, Store
 from host_tools.hub.wire.sas import SasError, SasToken, parse_token
@@ -64,7 +65,7 @@ class Policy:
 class Grant:
     """A token that holds: until `expiry_s` (unix seconds, as written in the token).
 
-    `scope` is "device" for a device's own key, "hub" for a policy (`policy` names it).
+    `scope` is "device" or "module" for an own key, "hub" for a policy (`policy` names it).
     """
 
     expiry_s: int
@@ -142,26 +143,27 @@ class Policies:
             raise errors.unauthorized(f"Policy {policy.name} lacks {permission}.")
         return Grant(parsed.expiry_s, "hub", policy.name)
 
-    def authenticate_device(self, device_id: str, token: str) -> Grant:
-        """Check a device's token: its own key, or a policy with DeviceConnect.
+    def authenticate_device(self, key: str, token: str) -> Grant:
+        """Check the token of a device or a module: its own key, or a policy with DeviceConnect.
 
         The door closes the connection at the grant's `expiry_s`.
         Raises: HubError 401003 (also for an unknown device, so that ids cannot be guessed),
         403012 (right key, but the device is disabled).
         """
-        path = f"devices/{device_id}"
+        device_id, module_id = split_key(key)
+        path = f"devices/{device_id}/modules/{module_id}" if module_id else f"devices/{device_id}"
         parsed = self._parse(token, path)
         if parsed.policy is not None:
             grant = self.authorize(token, path, DEVICE_CONNECT)
-        elif self._registry.exists(device_id) and any(
-            parsed.is_signed_by(key) for key in self._registry.keys(device_id) if key
+        elif self._registry.exists(key) and any(
+            parsed.is_signed_by(own) for own in self._registry.keys(key) if own
         ):
-            grant = Grant(parsed.expiry_s, "device")
+            grant = Grant(parsed.expiry_s, "module" if module_id else "device")
         else:
             raise errors.unauthorized("The token is not signed by a key of the device.")
-        if not self._registry.exists(device_id):
+        if not self._registry.exists(key):
             raise errors.unauthorized("The device is not registered.")
-        if not self._registry.is_enabled(device_id):
+        if not self._registry.is_enabled(key):
             raise errors.device_disabled(device_id)
         return grant
 

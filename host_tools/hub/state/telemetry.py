@@ -17,6 +17,7 @@ from typing import cast
 from host_tools.hub.state import errors
 from host_tools.hub.state.connections import Connections
 from host_tools.hub.state.documents import JsonObject
+from host_tools.hub.state.identity import split_key
 from host_tools.hub.state.registry import Registry
 from host_tools.hub.state.store import EventRow, Store
 
@@ -93,38 +94,41 @@ class Telemetry:
 
     def append(
         self,
-        device_id: str,
+        key: str,
         body: bytes,
         bag: dict[str, str | None],
         model_id: str = "",
         auth_method: str = DEVICE_SAS,
     ) -> Event:
-        """Take a device's message. It is safe after `await hub.flush()`.
+        """Take a message of the device or module that `key` names. It is safe after `await
+        hub.flush()`.
 
         `bag`: decoded names (`$.mid`, literal dollar) and values of the topic's property bag;
         None is a name without `=`. `model_id`: announced on this connection, or "".
         Raises: HubError 404001, 413001.
         """
-        self._registry.require(device_id)
+        self._registry.require(key)
         _check_size(body, bag)
-        event = self._build(device_id, body, bag, model_id, auth_method)
+        event = self._build(key, body, bag, model_id, auth_method)
         self._keep(event)
-        self._connections.touch(device_id)
+        self._connections.touch(key)
         return event
 
     def append_notice(
         self,
-        device_id: str,
+        key: str,
         body: bytes,
         system: dict[str, str],
         properties: dict[str, str],
         source: str,
     ) -> None:
-        """Take an event of the hub's own about a device, which need not exist any more."""
+        """Take an event of the hub's own about a device or module, which need not exist any
+        more."""
         enqueued_ms = int(self._clock() * 1000)
+        device_id, _ = split_key(key)
         partition = self.partition_of(device_id)
         annotations: dict[str, str | int] = {
-            "iothub-connection-device-id": device_id,
+            **_origin(key),
             "iothub-enqueuedtime": enqueued_ms,
             "iothub-message-source": source,
         }
@@ -201,18 +205,19 @@ class Telemetry:
 
     def _build(
         self,
-        device_id: str,
+        key: str,
         body: bytes,
         bag: dict[str, str | None],
         model_id: str,
         auth_method: str,
     ) -> Event:
+        device_id, _ = split_key(key)
         partition = self.partition_of(device_id)
         enqueued_ms = int(self._clock() * 1000)
         annotations: dict[str, str | int] = {
-            "iothub-connection-device-id": device_id,
+            **_origin(key),
             "iothub-connection-auth-method": auth_method,
-            "iothub-connection-auth-generation-id": self._registry.generation_id(device_id),
+            "iothub-connection-auth-generation-id": self._registry.generation_id(key),
             "iothub-enqueuedtime": enqueued_ms,
             "iothub-message-source": "Telemetry",
         }
@@ -247,6 +252,12 @@ class Telemetry:
         for event in events if committed else ():
             for callback in list(self._subscribers):
                 callback(event)
+
+
+def _origin(key: str) -> dict[str, str]:
+    device_id, module_id = split_key(key)
+    origin = {"iothub-connection-device-id": device_id}
+    return {**origin, "iothub-connection-module-id": module_id} if module_id else origin
 
 
 def _check_size(body: bytes, bag: dict[str, str | None]) -> None:

@@ -1,8 +1,10 @@
-"""Device twins: desired properties and tags from the service, reported ones from the device.
+"""Twins of devices and modules: desired properties and tags from the service, reported ones from
+the device. `key` names whose twin it is (see `state.identity`).
 
 The etag changes with writes of the service only: a back end that reads, then writes with the etag
 is not disturbed by a device that reports meanwhile. `version` counts every change.
-Source: Azure IoT Hub developer guide, "Understand and use device twins in IoT Hub".
+Source: Azure IoT Hub developer guide, "Understand and use device twins in IoT Hub", "…
+module twins".
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from host_tools.hub.state.documents import (
     iso_time,
 )
 from host_tools.hub.state.errors import argument_invalid, precondition_failed
+from host_tools.hub.state.identity import split_key
 from host_tools.hub.state.registry import Registry
 from host_tools.hub.state.store import Change, Changes, Store
 from host_tools.hub.state.twin_document import (
@@ -56,8 +59,8 @@ class TwinChange:
 class TwinRow(Mapping[str, Json]):
     """One twin as `Twins.get` has it, made member by member."""
 
-    def __init__(self, twins: Twins, device_id: str, twin: Twin) -> None:
-        self.device_id = device_id
+    def __init__(self, twins: Twins, key: str, twin: Twin) -> None:
+        self.key = key
         self._twins = twins
         self._twin = twin
         self._whole: JsonObject | None = None
@@ -65,14 +68,14 @@ class TwinRow(Mapping[str, Json]):
     def __getitem__(self, name: str) -> Json:
         # What queries mostly ask for, without the rest
         if name == "deviceId":
-            return self.device_id
+            return split_key(self.key)[0]
         if name == "tags":
             return self._twin.tags
         return self.whole()[name]
 
     def whole(self) -> JsonObject:
         if self._whole is None:
-            self._whole = self._twins.get(self.device_id)
+            self._whole = self._twins.get(self.key)
         return self._whole
 
     def __iter__(self) -> Iterator[str]:
@@ -101,17 +104,19 @@ class Twins:
         registry.on_delete(self)
 
     def on_change(self, observer: Callable[[str, TwinChange], None]) -> None:
-        """Call `observer` with the device id after each write of a twin."""
+        """Call `observer` with the key after each write of a twin."""
         self._observers.append(observer)
 
-    def get(self, device_id: str) -> JsonObject:
+    def get(self, key: str) -> JsonObject:
         """The twin as the service sees it, with $metadata. Raises: HubError 404001."""
-        twin = self._find(device_id)
-        identity = self._registry.get(device_id)
+        twin = self._find(key)
+        identity = self._registry.describe(key)
         authentication = identity["authentication"]
         assert isinstance(authentication, dict)
+        module_id = identity["moduleId"]
         return {
-            "deviceId": device_id,
+            "deviceId": identity["deviceId"],
+            **({"moduleId": module_id} if module_id else {}),
             "etag": twin.etag,
             "deviceEtag": identity["etag"],
             "status": identity["status"],
@@ -134,21 +139,22 @@ class Twins:
             "parentScopes": identity["parentScopes"],
         }
 
-    def rows(self) -> Iterator[TwinRow]:
-        """All twins in the order of their ids, to be searched: each is looked up only as far as
-        it is asked about."""
-        for device_id in self._registry.device_ids():
-            yield TwinRow(self, device_id, self._twins.get(device_id) or FRESH)
+    def rows(self, of_modules: bool = False) -> Iterator[TwinRow]:
+        """All twins of devices, or of modules, in the order of their keys, to be searched: each
+        is looked up only as far as it is asked about."""
+        keys = self._registry.module_keys() if of_modules else self._registry.device_ids()
+        for key in keys:
+            yield TwinRow(self, key, self._twins.get(key) or FRESH)
 
-    def device_view(self, device_id: str) -> JsonObject:
+    def device_view(self, key: str) -> JsonObject:
         """`{"desired": …, "reported": …}`, each with $version, without $metadata or tags: the
         body of the answer to a device's GET. Raises: HubError 404001."""
-        twin = self._find(device_id)
+        twin = self._find(key)
         return {"desired": twin.desired.device_view(), "reported": twin.reported.device_view()}
 
     def update_desired(
         self,
-        device_id: str,
+        key: str,
         patch: JsonObject,
         if_match: str | None = None,
         replace: bool = False,
@@ -159,96 +165,94 @@ class Twins:
         parts of a whole twin are ignored. The connected device is sent the change through its
         connection. Returns: the whole twin. Raises: HubError 400004, 404001, 412001.
         """
-        twin = self._find(device_id)
+        twin = self._find(key)
         tags, desired = parse_service_patch(patch)
         if not etag_matches(if_match, twin.etag):
             raise precondition_failed("The twin has another etag.")
         if replace:
-            self._replace(device_id, twin, tags, desired)
+            self._replace(key, twin, tags, desired)
         elif tags or desired:
-            self._merge(device_id, twin, tags, desired)
-        return self.get(device_id)
+            self._merge(key, twin, tags, desired)
+        return self.get(key)
 
-    def update_reported(self, device_id: str, patch: JsonObject) -> int:
+    def update_reported(self, key: str, patch: JsonObject) -> int:
         """Merge a device's report. Returns: the new $version of reported, for the answer
         `$iothub/twin/res/204/?$rid=…&$version=…`. Raises: HubError 400004, 404001."""
-        twin = self._find(device_id)
+        twin = self._find(key)
         if not isinstance(patch, dict):
             raise argument_invalid("Reported properties are an object.")
         check_values(patch, "reported")
-        self._connections.touch(device_id)
+        self._connections.touch(key)
         if not patch:
             return twin.reported.version
         section = twin.reported.merged(patch, self._now(), versioned=False)
         check_size(section.data, "reported", MAX_PROPERTIES_BYTES)
         written = replace(twin, reported=section, version=twin.version + 1)
-        self._keep(device_id, written)
-        self._tell(device_id, TwinChange(twin, written, reported=patch))
+        self._keep(key, written)
+        self._tell(key, TwinChange(twin, written, reported=patch))
         return section.version
 
-    def set_model_id(self, device_id: str, model_id: str) -> None:
+    def set_model_id(self, key: str, model_id: str) -> None:
         """Keep the model id that the device announced. Raises: HubError 400004, 404001."""
-        twin = self._find(device_id)
+        twin = self._find(key)
         if len(model_id) > MAX_MODEL_ID_CHARS:
             raise argument_invalid("The model id is longer than 128 characters.")
         if model_id != twin.model_id:
-            self._keep(device_id, replace(twin, model_id=model_id, version=twin.version + 1))
+            self._keep(key, replace(twin, model_id=model_id, version=twin.version + 1))
 
-    def model_id(self, device_id: str) -> str:
+    def model_id(self, key: str) -> str:
         """The last announced model id, or "". Raises: HubError 404001."""
-        return self._find(device_id).model_id
+        return self._find(key).model_id
 
-    def reported_version(self, device_id: str) -> int:
+    def reported_version(self, key: str) -> int:
         """Raises: HubError 404001."""
-        return self._find(device_id).reported.version
+        return self._find(key).reported.version
 
-    def digital_twin(self, device_id: str) -> tuple[JsonObject, str]:
+    def digital_twin(self, key: str) -> tuple[JsonObject, str]:
         """The Plug and Play view and its etag. Raises: HubError 404001."""
-        twin = self._find(device_id)
-        document = digital_twin_view(device_id, twin.model_id, twin.desired, twin.reported)
+        twin = self._find(key)
+        document = digital_twin_view(key, twin.model_id, twin.desired, twin.reported)
         return document, twin.etag
 
-    def patch_digital_twin(
-        self, device_id: str, operations: Json, if_match: str | None = None
-    ) -> str:
+    def patch_digital_twin(self, key: str, operations: Json, if_match: str | None = None) -> str:
         """Apply a JSON Patch to writable properties. Returns: the new etag.
         Raises: HubError 400505, 400004, 404001, 412001."""
-        twin = self._find(device_id)
+        twin = self._find(key)
         patch = desired_patch(operations, twin.desired.data, twin.reported.data)
-        self.update_desired(device_id, {"properties": {"desired": patch}}, if_match)
-        return self._find(device_id).etag
+        self.update_desired(key, {"properties": {"desired": patch}}, if_match)
+        return self._find(key).etag
 
-    def stored(self, device_id: str) -> Changes:
+    def stored(self, key: str) -> Changes:
         """The changes that drop from storage what is kept for the device."""
-        return [Change(_KIND, device_id, None)]
+        return [Change(_KIND, key, None)]
 
-    def forget(self, device_id: str) -> None:
+    def forget(self, key: str) -> None:
         """The device is deleted, storage included: drop what is in memory."""
-        self._twins.pop(device_id, None)
+        self._twins.pop(key, None)
 
     def _merge(
-        self, device_id: str, twin: Twin, tags: JsonObject | None, patch: JsonObject | None
+        self, key: str, twin: Twin, tags: JsonObject | None, patch: JsonObject | None
     ) -> None:
         section = twin.desired
         if patch:
             section = section.merged(patch, self._now(), versioned=True)
         tags_now = merged_tags(twin.tags, tags or {})
-        written = self._keep_service_write(device_id, twin, tags_now, section)
+        written = self._keep_service_write(key, twin, tags_now, section)
         if patch:
-            self._push(device_id, {**patch, "$version": section.version}, section.version)
-        self._tell(device_id, TwinChange(twin, written, tags=tags, desired=patch))
+            self._push(key, {**patch, "$version": section.version}, section.version)
+        self._tell(key, TwinChange(twin, written, tags=tags, desired=patch))
 
     def _replace(
-        self, device_id: str, twin: Twin, tags: JsonObject | None, data: JsonObject | None
+        self, key: str, twin: Twin, tags: JsonObject | None, data: JsonObject | None
     ) -> None:
         section = twin.desired.replaced(data or {}, self._now(), versioned=True)
         tags_now = merged_tags({}, tags or {})
-        written = self._keep_service_write(device_id, twin, tags_now, section)
-        self._push(device_id, section.device_view(), section.version)
-        self._tell(device_id, TwinChange(twin, written, is_replacement=True))
+        written = self._keep_service_write(key, twin, tags_now, section)
+        self._push(key, section.device_view(), section.version)
+        self._tell(key, TwinChange(twin, written, is_replacement=True))
 
     def _keep_service_write(
-        self, device_id: str, twin: Twin, tags: JsonObject, desired: Section
+        self, key: str, twin: Twin, tags: JsonObject, desired: Section
     ) -> Twin:
         check_size(tags, "tags", MAX_TAGS_BYTES)
         check_size(desired.data, "desired", MAX_PROPERTIES_BYTES)
@@ -259,25 +263,25 @@ class Twins:
             version=twin.version + 1,
             etag_counter=twin.etag_counter + 1,
         )
-        self._keep(device_id, written)
+        self._keep(key, written)
         return written
 
-    def _tell(self, device_id: str, change: TwinChange) -> None:
+    def _tell(self, key: str, change: TwinChange) -> None:
         for observer in self._observers:
-            observer(device_id, change)
+            observer(key, change)
 
-    def _push(self, device_id: str, patch: JsonObject, version: int) -> None:
-        connection = self._connections.current(device_id)
+    def _push(self, key: str, patch: JsonObject, version: int) -> None:
+        connection = self._connections.current(key)
         if connection is not None:
             connection.send_desired(patch, version)
 
-    def _find(self, device_id: str) -> Twin:
-        self._registry.require(device_id)
-        return self._twins.get(device_id) or FRESH
+    def _find(self, key: str) -> Twin:
+        self._registry.require(key)
+        return self._twins.get(key) or FRESH
 
-    def _keep(self, device_id: str, twin: Twin) -> None:
-        self._store.write([Change(_KIND, device_id, to_document(twin))])
-        self._twins[device_id] = twin
+    def _keep(self, key: str, twin: Twin) -> None:
+        self._store.write([Change(_KIND, key, to_document(twin))])
+        self._twins[key] = twin
 
     def _now(self) -> str:
         return iso_time(self._clock())

@@ -51,12 +51,13 @@ class MethodResponse:
 DeviceTopic = Telemetry | TwinGet | ReportedPatch | MethodResponse
 
 
-def parse_device_topic(device_id: str, topic: str) -> DeviceTopic:
-    """Return what the device `device_id` means by publishing to `topic`.
+def parse_device_topic(client_id: str, topic: str) -> DeviceTopic:
+    """Return what the device or module means by publishing to `topic`.
 
-    Raises ProtocolError for a topic that the hub does not have, or another device's.
+    `client_id` is `device`, or `device/module`. Raises ProtocolError for a topic that the hub
+    does not have, or another client's.
     """
-    telemetry = f"devices/{device_id}/messages/events/"
+    telemetry = f"{_base(client_id)}/messages/events/"
     if topic.startswith(telemetry):
         return Telemetry(parse_bag(topic[len(telemetry) :]))
     if topic.startswith(_TWIN_GET):
@@ -78,17 +79,24 @@ def _request_id(query: str) -> str:
     raise ProtocolError("a request without a usable $rid")
 
 
+def _base(client_id: str) -> str:
+    device_id, slash, module_id = client_id.partition("/")
+    return f"devices/{device_id}/modules/{module_id}" if slash else f"devices/{device_id}"
+
+
 def devicebound_filter(device_id: str) -> str:
     return f"devices/{device_id}/messages/devicebound/#"
 
 
-def documented_filter(device_id: str, topic_filter: str) -> str | None:
-    """Return the filter as the hub knows it, if a device may subscribe to it, else None.
+def documented_filter(client_id: str, topic_filter: str) -> str | None:
+    """Return the filter as the hub knows it, if the client may subscribe to it, else None.
 
-    `devices/+/…` is what azure-sdk-for-c asks for: it means the device's own messages.
+    `devices/+/…` is what azure-sdk-for-c asks for: it means the device's own messages. A module
+    has inputs instead of messages; only other modules behind an IoT Edge gateway send to them.
     """
-    own = devicebound_filter(device_id)
-    if topic_filter == devicebound_filter("+"):
+    is_module = "/" in client_id
+    own = f"{_base(client_id)}/inputs/#" if is_module else devicebound_filter(client_id)
+    if topic_filter == devicebound_filter("+") and not is_module:
         return own
     return topic_filter if topic_filter in (METHODS, TWIN_ANSWERS, DESIRED, own) else None
 

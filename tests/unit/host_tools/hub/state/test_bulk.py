@@ -77,7 +77,7 @@ def test_one_that_fails_is_told_and_leaves_the_others():
         ("c", "DeviceNotFound", "delete"),
         ("d", "ArgumentInvalid", "fold"),
         ("e", "ArgumentInvalid", "create"),
-        ("f", "ArgumentInvalid", "create"),
+        ("f", "DeviceNotFound", "create"),
         (5, "ArgumentInvalid", "create"),
     ]
     # Nothing half-made stays
