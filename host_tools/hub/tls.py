@@ -9,10 +9,14 @@ import asyncio
 import contextlib
 import logging
 import ssl
+from asyncio import sslproto
 from pathlib import Path
 
 _LOG = logging.getLogger(__name__)
 _NOT_READY = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
+# asyncio gives each TLS connection a read buffer for good, of 256 KB: of a hub with a thousand
+# devices that was most of its memory. A TLS record has 16 KB at most
+_READ_BUFFER_BYTES = 16 * 1024
 _DISTRUST = ("UNKNOWN_CA", "BAD_CERTIFICATE", "CERTIFICATE_UNKNOWN")
 
 
@@ -29,6 +33,8 @@ class _LoggedHandshake(ssl.SSLObject):
 
 def server_context(certificate_and_key: Path) -> ssl.SSLContext:
     """TLS 1.2 at least, as IoT Hub has it."""
+    # Before Python 3.11 there was no such buffer, and nobody reads this
+    setattr(sslproto.SSLProtocol, "max_size", _READ_BUFFER_BYTES)  # noqa: B010
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.sslobject_class = _LoggedHandshake
