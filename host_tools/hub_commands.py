@@ -20,6 +20,7 @@ from host_tools.hub.client_environment import client_environment
 from host_tools.hub.options import parse_options
 from host_tools.hub.running import announced
 from host_tools.hub.server import AMQP_PORT, HTTPS_PORT, MQTT_PORT, HubServer, Ports
+from host_tools.hub.state.limits import TIERS
 from host_tools.hub.state.notices import SOURCES
 from host_tools.hub.state.policies import PERMISSIONS
 
@@ -42,6 +43,14 @@ PolicyOption = Annotated[
         help="Have a shared access policy of your own, with any of "
         + ", ".join(PERMISSIONS)
         + ". Repeatable.",
+    ),
+]
+
+TierOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="|".join(TIERS),
+        help="Have that tier's daily quota and throttles; without it there are none.",
     ),
 ]
 
@@ -117,6 +126,7 @@ def start(
     ] = None,
     route: RouteOption = None,
     policy: PolicyOption = None,
+    tier: TierOption = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No log of connections.")] = False,
 ) -> None:
     """Start a hub and serve until Ctrl-C.
@@ -143,7 +153,7 @@ def start(
         format="%(asctime)s %(levelname)s %(message)s",
         datefmt="%H:%M:%S",
     )
-    options = parse_options(route or (), policy or ())
+    options = parse_options(route or (), policy or (), tier)
     ports = Ports(mqtt_port, amqp_port, https_port, emulator_port)
     server = HubServer(workspace, state, host, ports, host_name, expose=expose, options=options)
     asyncio.run(_serve(server, device, [name for name, _ in options.policies]))

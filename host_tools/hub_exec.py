@@ -10,7 +10,7 @@ import typer
 
 from host_tools.hub.launcher import exec_command
 from host_tools.hub.options import parse_options
-from host_tools.hub_commands import PolicyOption, RouteOption
+from host_tools.hub_commands import PolicyOption, RouteOption, TierOption
 from host_tools.simulated_device import ordered_device
 
 # What follows the command's name is the command's, dashes or not.
@@ -36,6 +36,7 @@ def hub_exec(
     ] = None,
     route: RouteOption = None,
     policy: PolicyOption = None,
+    tier: TierOption = None,
 ) -> int:
     """Run a command whose unmodified Azure code finds a local hub.
 
@@ -60,5 +61,5 @@ def hub_exec(
         text = "there is nothing to run; write the command after --"
         raise typer.BadParameter(text, param_hint="CMD")
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
-    options = parse_options(route or (), policy or ())
+    options = parse_options(route or (), policy or (), tier)
     return exec_command(command, thermostat, state, ordered_device, options)

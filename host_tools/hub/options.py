@@ -1,4 +1,4 @@
-"""What a hub is told on the command line beside its ports: routes and policies."""
+"""What a hub is told on the command line beside its ports: routes, policies, a tier."""
 
 from __future__ import annotations
 
@@ -7,19 +7,23 @@ from dataclasses import dataclass
 
 from host_tools.hub.listeners import ServerError
 from host_tools.hub.state.hub import Hub
+from host_tools.hub.state.limits import TIERS
 from host_tools.hub.state.notices import SOURCES
 from host_tools.hub.state.policies import PERMISSIONS
 
 
 @dataclass(frozen=True)
 class HubOptions:
-    """`routes`: sources of events besides telemetry. `policies`: names with their permissions."""
+    """`routes`: sources of events besides telemetry. `policies`: names with their permissions.
+    `tier`: whose quota and throttles hold, None for no limits."""
 
     routes: frozenset[str] = frozenset()
     policies: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    tier: str | None = None
 
     def apply(self, hub: Hub) -> None:
         hub.notices.routes = self.routes
+        hub.limits.choose(self.tier)
         for name, permissions in self.policies:
             hub.policies.ensure(name, permissions)
 
@@ -27,11 +31,15 @@ class HubOptions:
 NO_OPTIONS = HubOptions()
 
 
-def parse_options(routes: Iterable[str] = (), policies: Iterable[str] = ()) -> HubOptions:
-    """Raises ServerError for an unknown source, or a policy that is not `NAME=Permission,...`."""
+def parse_options(
+    routes: Iterable[str] = (), policies: Iterable[str] = (), tier: str | None = None
+) -> HubOptions:
+    """Raises ServerError for an unknown source or tier, or a policy that is not
+    `NAME=Permission,...`."""
     return HubOptions(
         frozenset(_known(text, SOURCES, "--route") for text in routes),
         tuple(_parse_policy(text) for text in policies),
+        None if tier is None else _known(tier, TIERS, "--tier"),
     )
 
 

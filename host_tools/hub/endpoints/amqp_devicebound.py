@@ -13,6 +13,7 @@ from host_tools.hub.endpoints.amqp_nodes import NOT_FOUND, UNAUTHORIZED, Grants,
 from host_tools.hub.state.c2d import Message as DeviceMessage
 from host_tools.hub.state.errors import HubError
 from host_tools.hub.state.hub import Hub
+from host_tools.hub.state.limits import C2D
 from host_tools.hub.storage import StorageError
 from host_tools.hub.wire.amqp_message import Data, Message, Value
 from host_tools.hub.wire.amqp_types import AmqpError
@@ -27,6 +28,7 @@ _CONDITIONS = {
     403: "amqp:resource-limit-exceeded",
     404: NOT_FOUND,
     413: "amqp:link:message-size-exceeded",
+    429: "com.microsoft:device-container-throttled",
 }
 _ACK = "iothub-ack"
 
@@ -46,7 +48,9 @@ class _DeviceBound:
     def on_message(self, delivery: Delivery, message: Message) -> None:
         """Accepted means queued and committed."""
         try:
-            self._hub.c2d.send(_device_of(message), _translate(message))
+            device_id, translated = _device_of(message), _translate(message)
+            self._hub.limits.spend(C2D, len(translated.body))
+            self._hub.c2d.send(device_id, translated)
         except AmqpError as error:
             delivery.reject(error.condition, str(error))
         except HubError as error:

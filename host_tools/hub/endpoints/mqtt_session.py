@@ -8,6 +8,7 @@ Source: iot-mqtt-connect-to-iot-hub.
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 from host_tools.hub.endpoints.mqtt_admission import Admission
@@ -16,6 +17,7 @@ from host_tools.hub.endpoints.mqtt_link import Link
 from host_tools.hub.state.documents import JsonObject, parse_json
 from host_tools.hub.state.errors import HubError, argument_invalid
 from host_tools.hub.state.hub import Hub
+from host_tools.hub.state.limits import TELEMETRY, TWIN_READ, TWIN_UPDATE
 from host_tools.hub.wire import mqtt, topics
 from host_tools.hub.wire import mqtt_packets as p
 from host_tools.hub.wire.property_bag import Bag
@@ -75,6 +77,8 @@ class Session:
             return
         owed, self._owed = self._owed, []
         await self._hub.flush()
+        # A client that sends too fast is answered, and read, later
+        await asyncio.sleep(self._hub.limits.delay_s(len(owed)))
         self._link.write(b"".join(map(mqtt.build_puback, owed)))
 
     def end(self, hub_stops: bool = False) -> None:
@@ -132,21 +136,31 @@ class Session:
         bag = {**message.bag, **extra}
         if retain:
             bag[_RETAINED] = "true"
+        self._hub.limits.spend(TELEMETRY, len(payload))
         model_id, grant = self._admission.model_id, self._admission.grant
         self._hub.telemetry.append(self._id, payload, bag, model_id, grant.auth_method)
 
     def _twin_get(self, request_id: str) -> None:
         self._hub.connections.touch(self._id)
-        self._answer(200, request_id, _json(self._hub.twins.device_view(self._id)))
+        try:
+            self._hub.limits.spend(TWIN_READ)
+        except HubError as error:
+            self._refuse(error, request_id)
+        else:
+            self._answer(200, request_id, _json(self._hub.twins.device_view(self._id)))
 
     def _reported(self, request_id: str, payload: bytes) -> None:
         try:
+            self._hub.limits.spend(TWIN_UPDATE, len(payload))
             version = self._hub.twins.update_reported(self._id, _patch(payload))
         except HubError as error:
-            body = _json({"errorCode": error.code, "message": error.message})
-            self._answer(error.http_status, request_id, body)
+            self._refuse(error, request_id)
         else:
             self._answer(204, request_id, b"", version)
+
+    def _refuse(self, error: HubError, request_id: str) -> None:
+        body = _json({"errorCode": error.code, "message": error.message})
+        self._answer(error.http_status, request_id, body)
 
     def _answer(
         self, status: int, request_id: str, body: bytes, version: int | None = None

@@ -26,6 +26,7 @@ from host_tools.hub.endpoints.rest_call import Answer, Call, Operation
 from host_tools.hub.endpoints.rest_errors import error_answer
 from host_tools.hub.state.errors import HubError, malformed, too_large, unauthorized
 from host_tools.hub.state.hub import Hub
+from host_tools.hub.state.limits import METHOD, QUERY, REGISTRY, TWIN_READ, TWIN_UPDATE
 from host_tools.hub.state.policies import REGISTRY_READ, REGISTRY_WRITE, SERVICE_CONNECT
 from host_tools.hub.storage import StorageError
 
@@ -95,6 +96,28 @@ ROUTES = (
     ),
 )
 
+# Of which kind an operation is for the throttles of a tier
+_LIMITED: dict[Operation, str] = {
+    rest_devices.list_devices: REGISTRY,
+    rest_devices.update_devices: REGISTRY,
+    rest_devices.get_device: REGISTRY,
+    rest_devices.put_device: REGISTRY,
+    rest_devices.delete_device: REGISTRY,
+    rest_modules.list_modules: REGISTRY,
+    rest_modules.get_module: REGISTRY,
+    rest_modules.put_module: REGISTRY,
+    rest_modules.delete_module: REGISTRY,
+    rest_query.query_devices: QUERY,
+    rest_twins.get_twin: TWIN_READ,
+    rest_twins.get_digital_twin: TWIN_READ,
+    rest_twins.patch_twin: TWIN_UPDATE,
+    rest_twins.put_twin: TWIN_UPDATE,
+    rest_twins.patch_digital_twin: TWIN_UPDATE,
+    rest_twins.invoke_method: METHOD,
+    rest_twins.invoke_root_command: METHOD,
+    rest_twins.invoke_component_command: METHOD,
+}
+
 
 def rest_app(hub: Hub) -> web.Application:
     """An application that answers the service's REST interface from `hub`.
@@ -119,6 +142,8 @@ async def _answer(hub: Hub, request: web.Request) -> Answer:
         newer = route.newer
         _authorize(hub, request.headers, segments, route.permission)
         body = await _read(request)
+        if (kind := _LIMITED.get(route.operation)) is not None:
+            hub.limits.spend(kind, len(body))
         call = Call(names, dict(parse_qsl(query, keep_blank_values=True)), request.headers, body)
         return await route.operation(hub, call)
     except HubError as error:

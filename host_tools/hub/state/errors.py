@@ -43,6 +43,13 @@ def unauthorized(message: str) -> HubError:
     return HubError(401003, "IoTHubUnauthorized", 401, message)
 
 
+def quota_exceeded(tier: str, messages: int) -> HubError:
+    text = (
+        f"The {messages:,} messages of a day of tier {tier} are spent; the next begin at 0:00 UTC."
+    )
+    return HubError(403002, "IoTHubQuotaExceeded", 403, text)
+
+
 def queue_full(device_id: str) -> HubError:
     text = f"The queue of device {device_id} holds as many messages as it may."
     return HubError(403004, "DeviceMaximumQueueDepthExceeded", 403, text)
@@ -95,6 +102,11 @@ def too_large(message: str) -> HubError:
 def too_many_modules(device_id: str, limit: int) -> HubError:
     text = f"Device {device_id} has as many modules as it may: {limit}."
     return HubError(413003, "TooManyModulesOnDevice", 413, text)
+
+
+def throttled(kind: str) -> HubError:
+    text = f"Too many of this kind at a time: {kind}. Try again later."
+    return HubError(429001, "ThrottlingException", 429, text)
 
 
 def gateway_timeout(message: str, info: JsonObject) -> HubError:

@@ -12,6 +12,7 @@ from host_tools.hub.state.consumers import Consumers
 from host_tools.hub.state.entra import IOT_HUB, Entra
 from host_tools.hub.state.feedback import Feedback
 from host_tools.hub.state.identity import split_key
+from host_tools.hub.state.limits import Limits
 from host_tools.hub.state.methods import Methods
 from host_tools.hub.state.notices import Notices
 from host_tools.hub.state.policies import Grant, Policies
@@ -56,6 +57,7 @@ class Hub:
             host_name, clock, self.telemetry, self.registry, self.twins, self.connections
         )
         self.consumers = Consumers()
+        self.limits = Limits(clock)
         self.policies = Policies(storage, clock, self.registry, host_name, self.host_names)
         self.entra = Entra(storage, clock, host_name)
 

@@ -7,6 +7,8 @@ from doubles.amqp_client import C2D, CBS_IN, CBS_OUT, Client, c2d_message
 from doubles.hub_in_memory import make_hub
 
 from host_tools.hub.endpoints.amqp_nodes import path_of
+from host_tools.hub.state.limits import C2D as C2D_KIND
+from host_tools.hub.state.limits import TELEMETRY
 from host_tools.hub.storage import StorageError
 from host_tools.hub.wire.amqp_message import (
     Data,
@@ -289,6 +291,16 @@ def test_a_full_queue(sender):
             a for a in sender.send(C2D, c2d_message()) if type(a) not in (Disposition, Flow)
         ]
     assert refusal(sender, c2d_message()) == "amqp:resource-limit-exceeded"
+
+
+def test_a_tier_throttles_and_ends_with_its_quota(sender):
+    sender.hub.limits.choose("F1")
+    for _ in range(100):
+        sender.hub.limits.spend(C2D_KIND)
+    assert refusal(sender, c2d_message()) == "com.microsoft:device-container-throttled"
+    sender.hub.limits.spend(TELEMETRY, 512 * (8000 - sender.hub.limits.used_today))
+    assert refusal(sender, c2d_message()) == "amqp:resource-limit-exceeded"
+    assert sender.hub.c2d.count("d1") == 0
 
 
 def test_a_failing_disk_is_told(sender, monkeypatch):

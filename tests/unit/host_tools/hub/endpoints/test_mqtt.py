@@ -13,6 +13,7 @@ from doubles.mqtt_raw_client import PUBACK, UNSUBACK, RawClient
 from host_tools.hub.endpoints import mqtt, mqtt_link
 from host_tools.hub.state.c2d import Message
 from host_tools.hub.state.hub import Hub
+from host_tools.hub.state.limits import TELEMETRY
 from host_tools.hub.storage import Storage, StorageError
 from host_tools.hub.wire.sas import build_token
 
@@ -724,3 +725,40 @@ async def test_a_fault_of_ours_costs_one_connection(place, caplog, monkeypatch):
 def test_the_bounds_hold_what_they_promise():
     method, messages, twin = 128 * 1024, 4 * 64 * 1024, 64 * 1024
     assert mqtt_link.MAX_UNSENT_BYTES >= method + messages + 2 * twin
+
+
+# What a tier allows.
+
+
+@scenario
+async def test_a_tier_throttles_twins_and_ends_with_its_quota(place):
+    limits = place.hub.limits
+    limits.choose("F1")
+    dev1 = await place.device()
+    await dev1.subscribe((TWIN_ANSWERS, 0))
+    for number in range(101):
+        dev1.send(client.publish(f"$iothub/twin/GET/?$rid={number}"))
+    answers = [await dev1.message() for _ in range(101)]
+    assert "$iothub/twin/res/200/?$rid=99" in answers[99].topic
+    assert "$iothub/twin/res/429/?$rid=100" in answers[100].topic
+    assert json.loads(answers[100].payload)["errorCode"] == 429001
+    limits.spend(TELEMETRY, 512 * (8000 - limits.used_today))
+    dev1.send(client.publish("$iothub/twin/PATCH/properties/reported/?$rid=r", b'{"a": 1}'))
+    refused = await dev1.message()
+    assert "$iothub/twin/res/403/" in refused.topic
+    assert json.loads(refused.payload)["errorCode"] == 403002
+    dev1.send(client.publish(EVENTS, b"x", 1, 1))
+    assert await dev1.is_closed()
+
+
+@scenario
+async def test_a_tier_delays_the_acknowledgements_of_telemetry(place):
+    place.hub.limits.choose("S1")
+    dev1 = await place.device()
+    began = time.monotonic()
+    for number in range(1, 151):
+        dev1.send(client.publish(EVENTS, b"x", 1, number))
+    for _ in range(150):
+        await dev1.packet(PUBACK)
+    # A hundred come at once, the others at a hundred a second
+    assert 0.4 < time.monotonic() - began < 5

@@ -11,9 +11,11 @@ from doubles.hub_in_memory import make_hub
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from host_tools.hub.endpoints.rest import MAX_BODY_BYTES, ROUTES, rest_app
+from host_tools.hub.endpoints import rest_devices, rest_modules, rest_query
+from host_tools.hub.endpoints.rest import _LIMITED, MAX_BODY_BYTES, ROUTES, rest_app
 from host_tools.hub.state import methods
 from host_tools.hub.state.c2d import Message
+from host_tools.hub.state.limits import QUERY, TELEMETRY
 from host_tools.hub.wire.sas import build_token
 
 VERSION = "?api-version=2021-04-12"
@@ -343,6 +345,32 @@ def test_feedback_by_hand():
         assert ask(hub, verb, f"{address}/{lock}{path}").status == 204
         assert ask(hub, verb, f"{address}/{lock}{path}").status == 412
     assert ask(hub, "GET", address).status == 204
+
+
+def test_a_tier_throttles_and_ends_with_its_quota():
+    hub = make_hub("dev1")
+    hub.limits.choose("F1")
+    query = ("POST", f"/devices/query{VERSION}", {"query": "SELECT * FROM devices"})
+    for _ in range(20):
+        hub.limits.spend(QUERY)
+    refused = ask(hub, *query)
+    assert (refused.status, refused.reason) == (429, "Too Many Requests")
+    assert refused.headers["iothub-errorcode"] == "ThrottlingException"
+    assert ask(hub, "GET", f"/twins/dev1{VERSION}").status == 200
+    hub.clock.now_s += 3
+    assert ask(hub, *query).status == 200
+    hub.limits.spend(TELEMETRY, 512 * (8000 - hub.limits.used_today))
+    spent = ask(hub, "GET", f"/twins/dev1{VERSION}")
+    assert (spent.status, spent.headers["iothub-errorcode"]) == (403, "IoTHubQuotaExceeded")
+    # The registry is no message
+    assert ask(hub, "GET", f"/devices/dev1{VERSION}").status == 200
+
+
+def test_every_operation_of_a_throttled_kind_counts():
+    limited = {route.operation for route in ROUTES if route.path[0] in ("twins", "digitaltwins")}
+    limited |= {rest_query.query_devices, rest_devices.put_device, rest_modules.put_module}
+    assert limited <= set(_LIMITED)
+    assert set(_LIMITED) <= {route.operation for route in ROUTES}
 
 
 def test_bodies_that_lie_about_themselves():
