@@ -16,6 +16,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from host_tools.hub.endpoints import (
+    rest_configurations,
     rest_devices,
     rest_feedback,
     rest_modules,
@@ -62,6 +63,16 @@ ROUTES = (
     _route("GET /devices/*/modules/*", REGISTRY_READ, rest_modules.get_module),
     _route("PUT /devices/*/modules/*", REGISTRY_WRITE, rest_modules.put_module),
     _route("DELETE /devices/*/modules/*", REGISTRY_WRITE, rest_modules.delete_module),
+    _route("GET /configurations", REGISTRY_READ, rest_configurations.list_configurations),
+    _route("POST /configurations/testQueries", REGISTRY_READ, rest_configurations.test_queries),
+    _route("GET /configurations/*", REGISTRY_READ, rest_configurations.get_configuration),
+    _route("PUT /configurations/*", REGISTRY_WRITE, rest_configurations.put_configuration),
+    _route("DELETE /configurations/*", REGISTRY_WRITE, rest_configurations.delete_configuration),
+    _route(
+        "POST /devices/*/applyConfigurationContent",
+        REGISTRY_WRITE,
+        rest_configurations.apply_content,
+    ),
     _route("GET /statistics/devices", REGISTRY_READ, rest_devices.registry_statistics),
     _route("GET /statistics/service", REGISTRY_READ, rest_devices.service_statistics),
     _route("GET /messages/serviceBound/feedback", SERVICE_CONNECT, rest_feedback.receive_feedback),

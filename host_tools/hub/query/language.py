@@ -8,6 +8,7 @@ Source: Microsoft, "IoT Hub query language for device and module twins, jobs, an
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -55,7 +56,7 @@ _disjunction: disjunction
     | path -> path_value
     | NAME "(" (sum ("," sum)*)? ")" -> call
 
-path: NAME ("." NAME | "[" STRING "]")*
+path: NAME ("." NAME | "." BRACKETED | "[" STRING "]")*
 
 _SELECT.2: /SELECT\b/i
 _TOP.2: /TOP\b/i
@@ -76,6 +77,7 @@ COMPARISON: "<=" | ">=" | "<>" | "!=" | "=" | "<" | ">"
 SUM_SIGN: "+" | "-"
 PRODUCT_SIGN: "*" | "/" | "%"
 NAME: /[A-Za-z_$][A-Za-z0-9_$]*/
+BRACKETED: /\[\[[^\[\]\x00-\x1f]{1,128}\]\]/
 INT: /[0-9]{1,9}(?![0-9.])/
 NUMBER: /[0-9]{1,18}(\.[0-9]{1,18})?([eE][+-]?[0-9]{1,3})?/
 STRING: /'([^'\\\x00-\x1f]|\\.)*'/ | /"([^"\\\x00-\x1f]|\\.)*"/
@@ -87,6 +89,7 @@ _KEYWORDS = {
     "SUM_SIGN": "'+' or '-'",
     "PRODUCT_SIGN": "'*', '/' or '%'",
     "NAME": "a name",
+    "BRACKETED": "a name in [[ ]]",
     "NUMBER": "a number",
     "INT": "a number",
     "STRING": "a text in quotes",
@@ -275,7 +278,7 @@ class _Builder(Transformer[Token, Any]):
         return expressions.is_defined(parts[1])
 
     def path(self, parts: list[Token]) -> tuple[str, ...]:
-        return tuple(_unquoted(each) if each.type == "STRING" else str(each) for each in parts)
+        return tuple(_READERS.get(each.type, str)(each) for each in parts)
 
 
 def _unquoted(token: Token) -> str:
@@ -285,6 +288,13 @@ def _unquoted(token: Token) -> str:
         result.append(text[at])
         at += 1
     return "".join(result)
+
+
+# How the parts of a path are written: as text, or, as configurations.[[my-config]] is, in brackets
+_READERS: dict[str, Callable[[Token], str]] = {
+    "STRING": _unquoted,
+    "BRACKETED": lambda token: str(token)[2:-2],
+}
 
 
 def _unknown_function(name: Token) -> str:

@@ -68,6 +68,11 @@ def module_not_found(device_id: str, module_id: str) -> HubError:
     return HubError(404010, "ModuleNotFound", 404, text)
 
 
+def configuration_not_found(configuration_id: str) -> HubError:
+    text = f"There is no configuration {configuration_id}."
+    return HubError(404301, "ConfigurationNotFound", 404, text)
+
+
 def device_not_online(message: str, info: JsonObject) -> HubError:
     return HubError(404103, "DeviceNotOnline", 404, message, info)
 
@@ -79,6 +84,11 @@ def device_exists(device_id: str) -> HubError:
 def module_exists(device_id: str, module_id: str) -> HubError:
     text = f"Module {module_id} of device {device_id} exists already."
     return HubError(409301, "ModuleAlreadyExistsOnDevice", 409, text)
+
+
+def configuration_exists(configuration_id: str) -> HubError:
+    text = f"The configuration {configuration_id} exists already."
+    return HubError(409401, "ConfigurationAlreadyExists", 409, text)
 
 
 def precondition_failed(message: str) -> HubError:
@@ -107,6 +117,11 @@ def too_many_modules(device_id: str, limit: int) -> HubError:
 def throttled(kind: str) -> HubError:
     text = f"Too many of this kind at a time: {kind}. Try again later."
     return HubError(429001, "ThrottlingException", 429, text)
+
+
+def too_many_configurations(limit: int) -> HubError:
+    text = f"There are as many configurations as there may be: {limit}."
+    return HubError(413101, "ConfigurationCountLimitExceeded", 413, text)
 
 
 def gateway_timeout(message: str, info: JsonObject) -> HubError:

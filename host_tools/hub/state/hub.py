@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 from host_tools.hub.state.bulk import Bulk
 from host_tools.hub.state.c2d import C2d
+from host_tools.hub.state.configurations import Configurations
 from host_tools.hub.state.connections import Connections
 from host_tools.hub.state.consumers import Consumers
 from host_tools.hub.state.entra import IOT_HUB, Entra
@@ -50,6 +51,7 @@ class Hub:
         self.feedback = Feedback(storage, clock)
         self.c2d = C2d(storage, clock, self.registry, self.connections, self.feedback)
         self.twins = Twins(storage, clock, self.registry, self.connections)
+        self.configurations = Configurations(storage, clock, self.registry, self.twins)
         self.bulk = Bulk(self.registry, self.twins)
         self.methods = Methods(self.registry, self.connections)
         self.telemetry = Telemetry(storage, clock, self.registry, self.connections)
@@ -105,6 +107,7 @@ class Hub:
         self.c2d.sweep()
         self.feedback.sweep()
         self.telemetry.sweep()
+        self.configurations.sweep()
 
     async def flush(self) -> None:
         """Return once everything appended so far is committed (`storage.flush`)."""

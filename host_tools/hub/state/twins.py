@@ -101,6 +101,8 @@ class Twins:
         self._connections = connections
         self._twins = {key: from_document(document) for key, document in store.load(_KIND)}
         self._observers: list[Callable[[str, TwinChange], None]] = []
+        # What automatic device management says of a twin; that part sets it
+        self.configurations: Callable[[str], JsonObject] = lambda key: {}
         registry.on_delete(self)
 
     def on_change(self, observer: Callable[[str, TwinChange], None]) -> None:
@@ -114,6 +116,7 @@ class Twins:
         authentication = identity["authentication"]
         assert isinstance(authentication, dict)
         module_id = identity["moduleId"]
+        configurations = self.configurations(key)
         return {
             "deviceId": identity["deviceId"],
             **({"moduleId": module_id} if module_id else {}),
@@ -137,6 +140,7 @@ class Twins:
             "capabilities": identity["capabilities"],
             "deviceScope": identity["deviceScope"],
             "parentScopes": identity["parentScopes"],
+            **({"configurations": configurations} if configurations else {}),
         }
 
     def rows(self, of_modules: bool = False) -> Iterator[TwinRow]:
@@ -145,6 +149,10 @@ class Twins:
         keys = self._registry.module_keys() if of_modules else self._registry.device_ids()
         for key in keys:
             yield TwinRow(self, key, self._twins.get(key) or FRESH)
+
+    def row(self, key: str) -> TwinRow:
+        """One twin, to be searched. Raises: HubError 404001, 404010."""
+        return TwinRow(self, key, self._find(key))
 
     def device_view(self, key: str) -> JsonObject:
         """`{"desired": …, "reported": …}`, each with $version, without $metadata or tags: the
@@ -174,6 +182,13 @@ class Twins:
         elif tags or desired:
             self._merge(key, twin, tags, desired)
         return self.get(key)
+
+    def ensure_desired(self, key: str, patch: JsonObject) -> None:
+        """Write desired properties unless they are so already. Raises: HubError 400004, 404001,
+        404010."""
+        desired = self._find(key).desired
+        if desired.merged(patch, "", versioned=False).data != desired.data:
+            self.update_desired(key, {"properties": {"desired": patch}})
 
     def update_reported(self, key: str, patch: JsonObject) -> int:
         """Merge a device's report. Returns: the new $version of reported, for the answer
