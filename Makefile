@@ -13,7 +13,7 @@ export MICROPYTHON
 SECONDS ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test unit micropython integration bench lint format check requirements clean
+.PHONY: help setup run test unit micropython integration bench lint format check requirements readme clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -102,6 +102,9 @@ requirements: $(HOST) ## Pin anew what pyproject.toml asks for
 	    --no-emit-index-url --custom-compile-command "make requirements" - -o requirements-micropython.txt
 	sed -n 's/==.*//p' boards/stubs.txt | build/uv/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
 	    --no-deps --no-annotate --no-emit-index-url --custom-compile-command "make requirements" - -o boards/stubs.txt
+
+readme: $(HOST) ## Write the README's table of SDK operations anew, from the tests
+	@$(BIN)/python -m tests.sdk_table
 
 clean: ## Remove everything that make has put here
 	rm -rf $(VENV) $(MICROPYTHON_VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis
