@@ -225,9 +225,9 @@ async def bystander(hub):
         number = 1
         try:
             while True:
-                began = time.monotonic()
+                began, worked = time.monotonic(), time.process_time()
                 await client.publish("devices/d2/messages/events/", b"x", number)
-                waits.append(time.monotonic() - began)
+                waits.append((time.process_time() - worked, time.monotonic() - began))
                 number = number % 65535 + 1
                 await asyncio.sleep(0.02)
         finally:
@@ -285,7 +285,9 @@ def test_broken_conversations(name):
             assert after - before < GROWTH_BYTES + 4 * events
             # And an undamaged one is still answered
             await converse(port, stream)
-        assert max(waits) < 2, max(waits)
+        # By the clock a busy machine makes it wait, too
+        assert max(worked for worked, _ in waits) < 1
+        assert max(waited for _, waited in waits) < PATIENCE_S
 
     root = logging.getLogger()
     root.addHandler(faults)
