@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from host_tools.hub.isolation import isolate
 from host_tools.hub.launcher import exec_command
 from host_tools.hub.options import parse_options
 from host_tools.hub_commands import PolicyOption, RouteOption, TierOption
@@ -37,6 +38,13 @@ def hub_exec(
     route: RouteOption = None,
     policy: PolicyOption = None,
     tier: TierOption = None,
+    isolated: Annotated[
+        bool,
+        typer.Option(
+            "--isolated",
+            help="Linux: in a network of its own, where port 443 is to be had by anybody.",
+        ),
+    ] = False,
 ) -> int:
     """Run a command whose unmodified Azure code finds a local hub.
 
@@ -53,6 +61,10 @@ def hub_exec(
 
     and what makes TLS clients trust the hub. The exit code is the command's.
 
+    Some clients know no port but 443, for example devices with websockets=True.
+    Where an ordinary user may not have it, --isolated gives it to hub and
+    command, which then reach each other and nothing else.
+
     [bold]Example[/bold]
 
       thermo hub exec --thermostat t1 -- python your_azure_script.py
@@ -61,5 +73,7 @@ def hub_exec(
         text = "there is nothing to run; write the command after --"
         raise typer.BadParameter(text, param_hint="CMD")
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    if isolated:
+        isolate()
     options = parse_options(route or (), policy or (), tier)
     return exec_command(command, thermostat, state, ordered_device, options)
