@@ -130,6 +130,7 @@ async def swept(hub: Hub) -> AsyncIterator[None]:
         yield
     finally:
         await _cancel({task})
+        await hub.stop()
 
 
 def _is_our_own(record: logging.LogRecord) -> bool:

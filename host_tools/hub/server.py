@@ -23,6 +23,7 @@ from typing import NamedTuple
 from aiohttp import web
 
 from host_tools.hub import certificates
+from host_tools.hub.containers import LocalContainers
 from host_tools.hub.endpoints import amqp, mqtt
 from host_tools.hub.endpoints.managed_identity import PATH, add_managed_identity
 from host_tools.hub.endpoints.rest import rest_app
@@ -165,6 +166,7 @@ class HubServer:
             storage = Storage(self._state)
             stack.callback(storage.close)
             self.hub = Hub(self.host_name, storage, self._clock, names)
+            self.hub.transfers.containers = LocalContainers(has_folders=self.exposed is None)
             if self.exposed is not None:
                 _refuse_known_keys(self.hub)
             self._options.apply(self.hub)

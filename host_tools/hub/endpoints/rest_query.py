@@ -1,4 +1,4 @@
-"""REST operation on many twins at once: the query, page by page.
+"""REST operation on many twins, or jobs of devices, at once: the query, page by page.
 
 Whole twins go on after the last id of the page before, so devices that come and go meanwhile
 are neither repeated nor skipped. Tables (columns, aggregates) have no id; they go on by count.
@@ -32,11 +32,13 @@ async def query_devices(hub: Hub, call: Call) -> Answer:
     if not 1 <= size <= MAX_LISTED:
         raise argument_invalid(f"{_SIZE} is not in 1 to {MAX_LISTED}.")
     taken, after = _parse_token(call.headers.get(_CONTINUATION))
-    if query.is_whole:
+    if query.source == "devices.jobs":
+        items, token = _jobs(hub, query, size, taken)
+    elif query.is_whole:
         items, token = _twins(hub, query, size, taken, after)
     else:
         items, token = _table(hub, query, size, taken)
-    headers = {"x-ms-item-type": "Twin" if query.is_whole else "Raw"}
+    headers = {"x-ms-item-type": _item_type(query)}
     if token:
         headers[_CONTINUATION] = token
     return Answer([*items], headers=headers)
@@ -49,9 +51,13 @@ def _query(text: object) -> Query:
         query = parse_query(text)
     except QueryError as error:
         raise argument_invalid(str(error)) from None
-    if query.source == "devices.jobs":
-        raise argument_invalid(f"Queries over {query.source} are not answered by this hub yet.")
     return query
+
+
+def _item_type(query: Query) -> str:
+    if query.source == "devices.jobs":
+        return "DeviceJob"
+    return "Twin" if query.is_whole else "Raw"
 
 
 def _rows(hub: Hub, query: Query) -> Iterator[TwinRow]:
@@ -69,6 +75,17 @@ def _twins(
     is_last = len(found) <= left or taken + left == query.top
     token = "" if is_last else _token(taken + left, page[-1].key)
     return [row.whole() for row in page], token
+
+
+def _jobs(hub: Hub, query: Query, size: int, taken: int) -> tuple[list[JsonObject], str]:
+    """Conditions name what is asked for by its whole path, `devices.jobs.status`, or shortly."""
+    rows: Iterator[JsonObject] = ({**row, "devices": {"jobs": row}} for row in hub.jobs.rows())
+    found = list(islice(query.matching(rows), taken, taken + size + 1))
+    for row in found:
+        del row["devices"]
+    end = len(found) if query.top is None else max(0, query.top - taken)
+    page = found[: min(size, end)]
+    return page, _token(taken + size, "") if len(found) > size and end > size else ""
 
 
 def _table(hub: Hub, query: Query, size: int, taken: int) -> tuple[list[JsonObject], str]:

@@ -39,6 +39,10 @@ class Bulk:
         self._twins = twins
         self._modes: dict[str, Callable[[str, JsonObject], None]] = {
             "create": self._create,
+            "createOrUpdate": lambda key, entry: self._create_or_update(key, entry, None),
+            "createOrUpdateIfMatchETag": lambda key, entry: self._create_or_update(
+                key, entry, _etag(entry, "eTag")
+            ),
             "update": lambda key, entry: self._update(key, entry, None),
             "updateIfMatchETag": lambda key, entry: self._update(key, entry, _etag(entry, "eTag")),
             "delete": lambda key, entry: self._registry.delete(key),
@@ -63,17 +67,23 @@ class Bulk:
             raise argument_invalid("An entry is no device, or a device is there twice.")
         errors: list[Json] = []
         for each in entries:
-            assert isinstance(each, dict)
-            try:
-                self._apply_one(each)
-            except HubError as error:
-                errors.append(_told(each, error))
+            errors += self.take(each, default_mode="create")
         return {"isSuccessful": not errors, "errors": errors, "warnings": []}
 
-    def _apply_one(self, entry: JsonObject) -> None:
+    def take(self, entry: Json, default_mode: str) -> list[JsonObject]:
+        """Do what one entry says. Returns: what is told of it if that failed."""
+        if not isinstance(entry, dict):
+            return [_told({}, argument_invalid("The entry is not an object."), default_mode)]
+        try:
+            self._apply_one(entry, default_mode)
+        except HubError as error:
+            return [_told(entry, error, default_mode)]
+        return []
+
+    def _apply_one(self, entry: JsonObject, default_mode: str) -> None:
         device_id = parse_device_id(entry.get("id"))
         key = identity_key(device_id, parse_module_id(entry.get("moduleId")))
-        mode = entry.get("importMode") or "create"
+        mode = entry.get("importMode") or default_mode
         known = {name.lower(): action for name, action in self._modes.items()}
         action = known.get(str(mode).lower())
         if action is None:
@@ -90,6 +100,13 @@ class Bulk:
             # All of it or nothing: a twin that cannot be leaves no identity behind
             self._registry.delete(key)
             raise
+
+    def _create_or_update(self, key: str, entry: JsonObject, etag: str | None) -> None:
+        if not self._registry.exists(key):
+            self._create(key, entry)
+        else:
+            self._update(key, entry, etag)
+            self._update_twin(key, entry, None)
 
     def _update(self, key: str, entry: JsonObject, etag: str | None) -> None:
         self._registry.update(key, _identity(entry), etag)
@@ -111,11 +128,11 @@ def _etag(entry: JsonObject, name: str) -> str:
     return etag
 
 
-def _told(entry: JsonObject, error: HubError) -> JsonObject:
+def _told(entry: JsonObject, error: HubError, default_mode: str) -> JsonObject:
     return {
         "deviceId": entry.get("id"),
         "errorCode": error.name,
         "errorStatus": error.message,
         "moduleId": entry.get("moduleId"),
-        "operation": entry.get("importMode") or "create",
+        "operation": entry.get("importMode") or default_mode,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import re
 from datetime import datetime, timedelta, timezone
 from typing import NoReturn, TypeAlias
 
@@ -13,6 +14,9 @@ JsonObject: TypeAlias = "dict[str, Json]"
 
 NEVER = "0001-01-01T00:00:00Z"
 
+_ISO_TIME = re.compile(
+    r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)?", re.ASCII
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 # .NET counts 100 ns ticks from the year 1; generation ids of real hubs are such numbers.
 _TICKS_AT_EPOCH = 621_355_968_000_000_000
@@ -47,6 +51,17 @@ def iso_time(unix_s: float | None) -> str:
         return NEVER
     moment = _EPOCH + timedelta(seconds=unix_s)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse_iso_time(text: Json) -> float:
+    """Unix seconds of a time in ISO 8601, with any fraction; without a zone it is UTC.
+    Raises: ValueError."""
+    match = _ISO_TIME.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError("not a time in ISO 8601")
+    moment, fraction, zone = match.groups()
+    zone = "+00:00" if zone in (None, "Z", "z") else zone
+    return datetime.fromisoformat(moment.upper() + zone).timestamp() + float(fraction or 0)
 
 
 def dotnet_ticks(unix_s: float) -> int:

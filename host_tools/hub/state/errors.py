@@ -73,6 +73,10 @@ def configuration_not_found(configuration_id: str) -> HubError:
     return HubError(404301, "ConfigurationNotFound", 404, text)
 
 
+def job_not_found(job_id: str) -> HubError:
+    return HubError(404002, "JobNotFound", 404, f"There is no job {job_id}.")
+
+
 def device_not_online(message: str, info: JsonObject) -> HubError:
     return HubError(404103, "DeviceNotOnline", 404, message, info)
 
@@ -89,6 +93,19 @@ def module_exists(device_id: str, module_id: str) -> HubError:
 def configuration_exists(configuration_id: str) -> HubError:
     text = f"The configuration {configuration_id} exists already."
     return HubError(409401, "ConfigurationAlreadyExists", 409, text)
+
+
+def job_exists(job_id: str) -> HubError:
+    return HubError(409104, "JobAlreadyExists", 409, f"The job {job_id} exists already.")
+
+
+def job_has_ended(job_id: str, status: str) -> HubError:
+    text = f"The job {job_id} is {status} already."
+    return HubError(412003, "JobRunPreconditionFailed", 412, text)
+
+
+def job_quota_exceeded(message: str) -> HubError:
+    return HubError(403003, "JobQuotaExceeded", 403, message)
 
 
 def precondition_failed(message: str) -> HubError:
@@ -122,6 +139,11 @@ def throttled(kind: str) -> HubError:
 def too_many_configurations(limit: int) -> HubError:
     text = f"There are as many configurations as there may be: {limit}."
     return HubError(413101, "ConfigurationCountLimitExceeded", 413, text)
+
+
+def too_many_jobs(limit: int) -> HubError:
+    text = f"There are as many jobs under way as there may be: {limit}."
+    return HubError(429004, "ThrottlingMaxActiveJobCountExceeded", 429, text)
 
 
 def gateway_timeout(message: str, info: JsonObject) -> HubError:

@@ -13,6 +13,7 @@ from host_tools.hub.state.consumers import Consumers
 from host_tools.hub.state.entra import IOT_HUB, Entra
 from host_tools.hub.state.feedback import Feedback
 from host_tools.hub.state.identity import split_key
+from host_tools.hub.state.jobs import Jobs
 from host_tools.hub.state.limits import Limits
 from host_tools.hub.state.methods import Methods
 from host_tools.hub.state.notices import Notices
@@ -20,6 +21,7 @@ from host_tools.hub.state.policies import Grant, Policies
 from host_tools.hub.state.registry import Registry
 from host_tools.hub.state.store import Store
 from host_tools.hub.state.telemetry import Telemetry
+from host_tools.hub.state.transfers import Transfers
 from host_tools.hub.state.twins import Twins
 from host_tools.hub.wire.sas import is_signature
 
@@ -54,6 +56,10 @@ class Hub:
         self.configurations = Configurations(storage, clock, self.registry, self.twins)
         self.bulk = Bulk(self.registry, self.twins)
         self.methods = Methods(self.registry, self.connections)
+        self.jobs = Jobs(storage, clock, self.twins, self.methods)
+        self.transfers = Transfers(
+            storage, clock, self.registry, self.twins, self.bulk, self.configurations
+        )
         self.telemetry = Telemetry(storage, clock, self.registry, self.connections)
         self.notices = Notices(
             host_name, clock, self.telemetry, self.registry, self.twins, self.connections
@@ -108,6 +114,12 @@ class Hub:
         self.feedback.sweep()
         self.telemetry.sweep()
         self.configurations.sweep()
+        self.jobs.sweep()
+
+    async def stop(self) -> None:
+        """End what goes on beside the calls that started it: jobs."""
+        await self.jobs.stop()
+        await self.transfers.stop()
 
     async def flush(self) -> None:
         """Return once everything appended so far is committed (`storage.flush`)."""

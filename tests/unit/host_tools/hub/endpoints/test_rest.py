@@ -142,6 +142,14 @@ def test_every_route_wants_its_permission():
         "PUT /configurations/c": {"registryReadWrite"},
         "DELETE /configurations/c": {"registryReadWrite"},
         "POST /devices/d9/applyConfigurationContent": {"registryReadWrite"},
+        "GET /jobs/v2/query": {"service"},
+        "GET /jobs/v2/j": {"service"},
+        "PUT /jobs/v2/j": {"service"},
+        "POST /jobs/v2/j/cancel": {"service"},
+        "POST /jobs/create": {"registryReadWrite"},
+        "GET /jobs": {"registryReadWrite"},
+        "GET /jobs/j": {"registryReadWrite"},
+        "DELETE /jobs/j": {"registryReadWrite"},
         "GET /statistics/devices": {"registryRead", "registryReadWrite"},
         "GET /statistics/service": {"registryRead", "registryReadWrite"},
         "POST /devices/query": {"registryRead", "registryReadWrite"},
@@ -285,7 +293,6 @@ def test_pages_of_a_query():
     assert "x-ms-continuation" not in last.headers
     for body, headers in (
         ({"query": "SELECT * FROM devices WHERE a ="}, {}),
-        ({"query": "SELECT * FROM devices.jobs"}, {}),
         ({"query": 5}, {}),
         ([], {}),
         (query, {"x-ms-continuation": "!"}),
@@ -298,6 +305,28 @@ def test_pages_of_a_query():
 
 
 _SIZE = "x-ms-max-item-count"
+
+
+def test_pages_of_jobs():
+    hub = make_hub("a", "b", "c")
+    job = {"type": "scheduleUpdateTwin", "queryCondition": "*", "updateTwin": {"tags": {"x": 1}}}
+    assert ask(hub, "PUT", "/jobs/v2/j1", job).status == 200
+    for text, expected in (
+        ("SELECT * FROM devices.jobs", [["a", "b"], ["c"]]),
+        ("SELECT TOP 2 * FROM devices.jobs WHERE devices.jobs.jobId = 'j1'", [["a", "b"]]),
+        ("SELECT TOP 1 * FROM devices.jobs", [["a"]]),
+        ("SELECT * FROM devices.jobs WHERE devices.jobs.deviceId > 'a'", [["b", "c"]]),
+    ):
+        pages, more = [], {}
+        while more is not None:
+            headers = {"x-ms-max-item-count": "2", **more}
+            reply = ask(hub, "POST", "/devices/query", {"query": text}, headers)
+            assert reply.headers["x-ms-item-type"] == "DeviceJob"
+            assert all("devices" not in row for row in reply.json)
+            pages.append([row["deviceId"] for row in reply.json])
+            token = reply.headers.get("x-ms-continuation")
+            more = {"x-ms-continuation": token} if token else None
+        assert pages == expected, text
 
 
 def _all_pages(hub, text, size):
