@@ -82,6 +82,12 @@ def test_rest_messages_and_twins(folder):
         assert len(manager.query_iot_hub(spec).items) == 2
         twins = DigitalTwinClient.from_token_credential(HOST, credential)
         assert twins.get_digital_twin("dev1")["$dtId"] == "dev1"
+        configurations = IoTHubConfigurationManager.from_token_credential(HOST, credential)
+        assert configurations.get_configurations() == []
+        jobs = IoTHubJobManager.from_token_credential(HOST, credential)
+        assert jobs.get_import_export_jobs() == []
+        runtime = IoTHubHttpRuntimeManager.from_token_credential(HOST, credential)
+        assert runtime.receive_feedback_notification() is None
         manager.send_c2d_message("dev1", "by Entra", properties={"iothub-ack": "full"})
         del manager
         """,

@@ -29,7 +29,7 @@ from msrest.exceptions import HttpOperationError
 iothub_connection_str = os.environ["IOTHUB_CONNECTION_STRING"]
 device_id = os.environ["IOTHUB_DEVICE_ID"]
 iothub_registry_manager = IoTHubRegistryManager(iothub_connection_str)
-digital_twin_client = DigitalTwinClient(iothub_connection_str)
+digital_twin_client = DigitalTwinClient.from_connection_string(iothub_connection_str)
 
 class refused:
     def __init__(self, reason, code=None):
@@ -119,6 +119,17 @@ def test_registry_of_devices(tls):
         assert x509.authentication.x509_thumbprint.primary_thumbprint == thumbprint
         authority = manager.create_device_with_certificate_authority("b3", "enabled")
         assert authority.authentication.type == "certificateAuthority"
+        other = "ABCDEF0123" * 4
+        x509 = manager.update_device_with_x509("b2", x509.etag, other, thumbprint, "disabled")
+        assert x509.authentication.x509_thumbprint.primary_thumbprint == other
+        authority = manager.update_device_with_certificate_authority(
+            "b3", authority.etag, "disabled")
+        assert authority.status == "disabled"
+        for device_id in ("b2", "b3"):
+            assert manager.get_device(device_id).status == "disabled"
+            manager.delete_device(device_id)
+        manager.create_device_with_x509("b2", thumbprint, thumbprint, "enabled")
+        manager.create_device_with_certificate_authority("b3", "enabled")
         strange = "a%2Fb#:.+*?!(),=@;$'"
         assert manager.create_device_with_sas(strange, None, None, "enabled").device_id == strange
         assert manager.get_device(strange).device_id == strange

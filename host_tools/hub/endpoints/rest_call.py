@@ -10,16 +10,19 @@ from host_tools.hub.state.documents import Json, JsonObject, parse_json
 from host_tools.hub.state.errors import argument_invalid, device_not_found, malformed
 from host_tools.hub.state.hub import Hub
 from host_tools.hub.state.identity import identity_key
+from host_tools.hub.state.policies import Grant
 
 
 @dataclass(frozen=True)
 class Call:
-    """`names` are the variable parts of the path, decoded; `headers` ignore case."""
+    """`names` are the variable parts of the path, decoded; `headers` ignore case; `grant` is what
+    the client has shown."""
 
     names: tuple[str, ...]
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes
+    grant: Grant
 
     @property
     def device_id(self) -> str:
@@ -61,11 +64,13 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """`document` is written as JSON unless `status` is 204 (or 202: an empty body)."""
+    """`document` is written as JSON unless there is a `body`, or `status` is 204 (or 202: an empty
+    one)."""
 
     document: Json = None
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
 
 
 Operation: TypeAlias = Callable[[Hub, Call], Awaitable[Answer]]

@@ -1,7 +1,7 @@
 """Cloud-to-device messages: a queue of 50 per device, locked while a device has one in hand.
 
-States: enqueued → locked → completed, or back to enqueued, or dead-lettered (expired, given up
-after too many abandons, purged). Queued messages outlive the hub's process.
+States: enqueued → locked → completed, or back to enqueued, or dead-lettered (expired, rejected,
+given up after too many abandons, purged). Queued messages outlive the hub's process.
 Source: Azure IoT Hub developer guide, "Send cloud-to-device messages from an IoT hub".
 """
 
@@ -127,6 +127,12 @@ class C2d:
         Raises: HubError 412002 when the lock is lost."""
         message = self._locked(device_id, lock)
         self._end(device_id, [message], SUCCESS)
+        self._connections.touch(device_id)
+
+    def reject(self, device_id: str, lock: str) -> None:
+        """The device will not have it: the message is dead.
+        Raises: HubError 412002 when the lock is lost."""
+        self._end(device_id, [self._locked(device_id, lock)], "Rejected")
         self._connections.touch(device_id)
 
     def abandon(self, device_id: str, lock: str) -> None:

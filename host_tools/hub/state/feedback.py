@@ -30,6 +30,7 @@ _DESCRIPTIONS = {
     "DeliveryCountExceeded": "DeliveryCount exceeded",
     "Expired": "Expired",
     "Purged": "Purged",
+    "Rejected": "Rejected",
     SUCCESS: "Success",
 }
 

@@ -1,86 +1,22 @@
 """The door by raw HTTP: what SDKs never send, and what they must be able to rely on."""
 
 import asyncio
-import base64
 import gzip
 import json
 
-from aiohttp import web
 from doubles.hub_connection import FakeConnection
 from doubles.hub_in_memory import make_hub
+from doubles.rest_client import VERSION, ask, exchange, raw_request, token
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from host_tools.hub.endpoints import rest_devices, rest_modules, rest_query
-from host_tools.hub.endpoints.rest import _LIMITED, MAX_BODY_BYTES, ROUTES, rest_app
+from host_tools.hub.endpoints.rest import MAX_BODY_BYTES
+from host_tools.hub.endpoints.rest_routes import LIMITED, ROUTES
 from host_tools.hub.state import methods
 from host_tools.hub.state.c2d import Message
 from host_tools.hub.state.limits import QUERY, TELEMETRY
 from host_tools.hub.wire.sas import build_token
-
-VERSION = "?api-version=2021-04-12"
-
-
-class Reply:
-    def __init__(self, raw):
-        head, _, self.body = raw.partition(b"\r\n\r\n")
-        lines = head.decode("latin-1").split("\r\n")
-        _, status, self.reason = lines[0].split(" ", 2)
-        self.status = int(status)
-        self.headers = {}
-        for line in lines[1:]:
-            name, _, value = line.partition(":")
-            self.headers[name.lower()] = value.strip()
-
-    @property
-    def json(self):
-        return json.loads(self.body)
-
-
-def token(hub, policy="iothubowner", ttl_s=60):
-    key = base64.b64decode(hub.policies.get(policy).primary_key)
-    return build_token("hub.example.net", key, int(hub.clock()) + ttl_s, policy)
-
-
-def raw_request(hub, verb, target, body=b"", headers=None, policy="iothubowner"):
-    if not isinstance(body, bytes):
-        body = json.dumps(body).encode()
-    fields = {
-        "Host": "hub.example.net",
-        "Connection": "close",
-        "Content-Length": str(len(body)),
-        "Content-Type": "application/json; charset=utf-8",
-        "Authorization": token(hub, policy) if policy else None,
-        **(headers or {}),
-    }
-    lines = [f"{verb} {target} HTTP/1.1"]
-    lines += [f"{name}: {value}" for name, value in fields.items() if value is not None]
-    return "\r\n".join(lines).encode("utf-8", "surrogateescape") + b"\r\n\r\n" + body
-
-
-async def _exchange(hub, requests, before=None):
-    runner = web.AppRunner(rest_app(hub))
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        if before:
-            before()
-        return [await _one(runner.addresses[0][1], raw) for raw in requests]
-    finally:
-        await runner.cleanup()
-
-
-async def _one(port, raw):
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(raw)
-    answer = await asyncio.wait_for(reader.read(), 20)
-    writer.close()
-    return Reply(answer)
-
-
-def ask(hub, verb, target, body=b"", headers=None, policy="iothubowner", before=None):
-    raw = raw_request(hub, verb, target, body, headers, policy)
-    return asyncio.run(_exchange(hub, [raw], before))[0]
 
 
 def test_identities_by_hand():
@@ -173,7 +109,7 @@ def test_every_route_wants_its_permission():
     policies = ("service", "device", "registryRead", "registryReadWrite", "iothubowner", None)
     for line, allowed in needs.items():
         requests = [raw_request(hub, *line.split(), b"5", policy=policy) for policy in policies]
-        for policy, reply in zip(policies, asyncio.run(_exchange(hub, requests)), strict=True):
+        for policy, reply in zip(policies, asyncio.run(exchange(hub, requests)), strict=True):
             if policy == "iothubowner" or policy in allowed:
                 assert reply.status in (200, 204, 400, 404), (line, policy)
             else:
@@ -404,8 +340,8 @@ def test_a_tier_throttles_and_ends_with_its_quota():
 def test_every_operation_of_a_throttled_kind_counts():
     limited = {route.operation for route in ROUTES if route.path[0] in ("twins", "digitaltwins")}
     limited |= {rest_query.query_devices, rest_devices.put_device, rest_modules.put_module}
-    assert limited <= set(_LIMITED)
-    assert set(_LIMITED) <= {route.operation for route in ROUTES}
+    assert limited <= set(LIMITED)
+    assert set(LIMITED) <= {route.operation for route in ROUTES}
 
 
 def test_bodies_that_lie_about_themselves():
@@ -491,7 +427,7 @@ def test_no_request_is_the_hubs_fault(requests):
         raw_request(hub, verb, "/" + "/".join(words) + query, body, headers)
         for verb, words, query, body, headers in requests
     ]
-    for request, reply in zip(raw, asyncio.run(_exchange(hub, raw)), strict=True):
+    for request, reply in zip(raw, asyncio.run(exchange(hub, raw)), strict=True):
         assert 200 <= reply.status < 500, request
 
 
@@ -509,5 +445,5 @@ def test_no_document_is_the_hubs_fault(requests, field):
         if not isinstance(body, bytes):
             raw.append(raw_request(hub, route.verb, target, {field: body}, {"If-Match": "*"}))
             raw.append(raw_request(hub, route.verb, target, [body], headers))
-    for request, reply in zip(raw, asyncio.run(_exchange(hub, raw)), strict=True):
+    for request, reply in zip(raw, asyncio.run(exchange(hub, raw)), strict=True):
         assert 200 <= reply.status < 500, request
