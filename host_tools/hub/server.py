@@ -41,7 +41,7 @@ from host_tools.hub.listeners import (
 from host_tools.hub.options import NO_OPTIONS, HubOptions
 from host_tools.hub.state.hub import Hub
 from host_tools.hub.storage import Storage
-from host_tools.hub.tls import server_context
+from host_tools.hub.tls import device_context, server_context
 
 MQTT_PORT = 8883
 """Microsoft's device SDKs know no other."""
@@ -70,20 +70,29 @@ class Door(NamedTuple):
 
 
 class _Kind(NamedTuple):
-    """A kind of door. `serve` is what serves one stream; None for HTTPS, which is aiohttp's."""
+    """A kind of door. `serve` is what serves one stream; None for HTTPS, which is aiohttp's.
+    `is_for_devices`: who comes through it may show a certificate."""
 
     name: str
     use: str
     option: str
     port: Callable[[Ports], int | None]
     serve: Serve | None
+    is_for_devices: bool = False
     has_tls: bool = True
 
 
 _Bound = tuple[_Kind, socket.socket]
 _KINDS = (
-    _Kind("MQTT", "devices", "--mqtt-port", lambda ports: ports.mqtt, mqtt.serve_connection),
-    _Kind("HTTPS", "services: REST, WebSockets", "--https-port", lambda ports: ports.https, None),
+    _Kind("MQTT", "devices", "--mqtt-port", lambda ports: ports.mqtt, mqtt.serve_connection, True),
+    _Kind(
+        "HTTPS",
+        "services: REST, WebSockets",
+        "--https-port",
+        lambda ports: ports.https,
+        None,
+        is_for_devices=True,
+    ),
     _Kind(
         "AMQP",
         "services: messages, feedback, events",
@@ -170,9 +179,13 @@ class HubServer:
             if self.exposed is not None:
                 _refuse_known_keys(self.hub)
             self._options.apply(self.hub)
-            context = server_context(self.certificates.server)
+            contexts = {
+                True: device_context(self.certificates.server),
+                False: server_context(self.certificates.server),
+            }
             await stack.enter_async_context(swept(self.hub))
             for kind, bound in sockets:
+                context = contexts[kind.is_for_devices]
                 serving = (
                     serve_streams(bound, context if kind.has_tls else None, kind.serve, self.hub)
                     if kind.serve

@@ -12,6 +12,8 @@ import ssl
 from asyncio import sslproto
 from pathlib import Path
 
+from host_tools.hub.client_tls import ClientCertificateContext
+
 _LOG = logging.getLogger(__name__)
 _NOT_READY = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 # asyncio gives each TLS connection a read buffer for good, of 256 KB: of a hub with a thousand
@@ -27,7 +29,7 @@ class _LoggedHandshake(ssl.SSLObject):
         except _NOT_READY:
             raise
         except ssl.SSLError as error:
-            _LOG.info("a TLS handshake failed: %s", _explain(error))
+            _tell(error.reason or "")
             raise
 
 
@@ -42,11 +44,18 @@ def server_context(certificate_and_key: Path) -> ssl.SSLContext:
     return context
 
 
-def _explain(error: ssl.SSLError) -> str:
-    reason = error.reason or "the client left"
+def device_context(certificate_and_key: Path) -> ssl.SSLContext:
+    """The same for doors that devices come through, who may show a certificate of their own."""
+    server_context(certificate_and_key)  # raises what is wrong with the file, and sets the buffer
+    return ClientCertificateContext(certificate_and_key, _tell)
+
+
+def _tell(reason: str) -> None:
+    """In the log, why a handshake failed."""
+    text = reason or "the client left"
     if any(word in reason for word in _DISTRUST):
-        return f"{reason}: the client does not trust the hub's CA; give it the file ca.pem"
-    return reason
+        text += ": the client does not trust the hub's CA; give it the file ca.pem"
+    _LOG.info("a TLS handshake failed: %s", text)
 
 
 def abort(writer: asyncio.StreamWriter) -> None:

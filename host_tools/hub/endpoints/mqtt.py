@@ -89,7 +89,7 @@ class _Connection:
 
     async def _converse(self) -> NoReturn:
         connect = await self._first_packet()
-        admission = admit(self._hub, connect)
+        admission = admit(self._hub, connect, self._link.certificate)
         self.name = f"{self.name} {admission.key}"
         session = Session(self._hub, self._link, admission, connect)
         self._session = session

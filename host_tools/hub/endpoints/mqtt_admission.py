@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cryptography import x509
+
 from host_tools.hub.state.errors import HubError
 from host_tools.hub.state.hub import Hub
 from host_tools.hub.state.identity import identity_key
@@ -35,18 +37,21 @@ class Refusal(Exception):
         self.return_code = return_code
 
 
-def admit(hub: Hub, connect: p.Connect) -> Admission:
-    """Raises Refusal; ProtocolError for a will that could never be sent."""
+def admit(hub: Hub, connect: p.Connect, certificate: x509.Certificate | None) -> Admission:
+    """`certificate`: the client's, of the TLS handshake.
+
+    Raises Refusal; ProtocolError for a will that could never be sent.
+    """
     username = _username(hub, connect)
     key = identity_key(username.device_id, username.module_id)
     who = ascii(key)[:280]
     if connect.client_id != key:
         raise Refusal(p.IDENTIFIER_REJECTED, f"the client id is not the {who} of the username")
-    if not connect.password:
-        raise Refusal(p.NOT_AUTHORIZED, f"device {who} sent no token")
     try:
-        token = connect.password.decode()
-        grant = hub.policies.authenticate_device(key, token)
+        if connect.password:
+            grant = hub.policies.authenticate_device(key, connect.password.decode())
+        else:
+            grant = hub.certificates.authenticate(key, certificate)
     except UnicodeDecodeError:
         raise Refusal(p.NOT_AUTHORIZED, f"device {who}: the token is not UTF-8") from None
     except HubError as error:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import asyncio
 
+from cryptography import x509
+
+from host_tools.hub.client_tls import client_certificate
 from host_tools.hub.tls import abort
 
 MAX_UNSENT_BYTES = 1024 * 1024
@@ -41,6 +44,11 @@ class Link:
         """The client's address, for the log."""
         address = self._writer.get_extra_info("peername")
         return f"{address[0]}:{address[1]}" if isinstance(address, tuple) else "?"
+
+    @property
+    def certificate(self) -> x509.Certificate | None:
+        """The client's own, if it has shown one in the TLS handshake."""
+        return client_certificate(self._writer)
 
     def close(self, reason: str) -> None:
         """End the connection, with `reason` for the log; the first reason stays."""

@@ -63,8 +63,8 @@ class _Stream(asyncio.Transport):
     """The transport under a StreamWriter whose other end is a WebSocket."""
 
     def __init__(self, socket: web.WebSocketResponse, below: asyncio.BaseTransport | None) -> None:
-        peer = below.get_extra_info("peername") if below else None
-        super().__init__({"peername": peer})
+        names = ("peername", "ssl_object")
+        super().__init__({name: below and below.get_extra_info(name) for name in names})
         loop = asyncio.get_running_loop()
         self._socket = socket
         self._buffer = bytearray()

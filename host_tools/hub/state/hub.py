@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable
 
 from host_tools.hub.state.bulk import Bulk
 from host_tools.hub.state.c2d import C2d
+from host_tools.hub.state.certificates import Certificates
 from host_tools.hub.state.configurations import Configurations
 from host_tools.hub.state.connections import Connections
 from host_tools.hub.state.consumers import Consumers
+from host_tools.hub.state.device_authorities import DeviceAuthorities
 from host_tools.hub.state.entra import IOT_HUB, Entra
 from host_tools.hub.state.feedback import Feedback
 from host_tools.hub.state.identity import split_key
@@ -66,7 +68,9 @@ class Hub:
         )
         self.consumers = Consumers()
         self.limits = Limits(clock)
+        self.device_authorities = DeviceAuthorities(storage, clock)
         self.policies = Policies(storage, clock, self.registry, host_name, self.host_names)
+        self.certificates = Certificates(self.registry, self.device_authorities)
         self.entra = Entra(storage, clock, host_name)
 
     @property

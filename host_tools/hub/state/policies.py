@@ -63,22 +63,25 @@ class Policy:
 
 @dataclass(frozen=True)
 class Grant:
-    """A token that holds: until `expiry_s` (unix seconds, as written in the token).
+    """What a client has shown holds: until `expiry_s` (unix seconds, as written in the token or
+    the certificate).
 
     `scope` is "device" or "module" for an own key, "hub" for a policy (`policy` names it).
+    `kind` is sas or x509.
     """
 
     expiry_s: int
     scope: str
     policy: str | None = None
+    kind: str = "sas"
 
     @property
     def auth_method(self) -> str:
         """For `hub.telemetry.append`: the JSON text of iothub-connection-auth-method."""
         document = {
             "scope": self.scope,
-            "type": "sas",
-            "issuer": "iothub",
+            "type": self.kind,
+            "issuer": "iothub" if self.kind == "sas" else "external",
             "acceptingIpFilterRule": None,
         }
         return json.dumps(document, separators=(",", ":"))
