@@ -4,8 +4,12 @@ import asyncio
 
 import pytest
 from certificates_for_tests import Authority
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from test_tls_session import Server
-from whole import DEVICE, PACE, House
+from whole import DEVICE, PACE, House, own_address, until
+
+from host_tools.hub.server import HubServer
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -46,6 +50,35 @@ def test_a_device_with_a_certificate_is_online_without_a_password(tmp_path, hub)
     assert texts[0] == DEVICE
     assert texts[1].startswith(f"localhost/{DEVICE}/?api-version=")
     assert (len(texts), flags) == (2, 0x80)
+
+
+def test_the_local_hub_knows_it_by_its_thumbprint(tmp_path):
+    """Then by another's: its next connection is refused, and heating goes on."""
+    folder = tmp_path / "house"
+    folder.mkdir()
+    certificate_file, _ = Authority("Not asked for").write_device(folder, DEVICE)
+    certificate = x509.load_der_x509_certificate(certificate_file.read_bytes())
+    thumbprint = certificate.fingerprint(hashes.SHA256()).hex()
+
+    async def scenario():
+        async with HubServer(tmp_path / "hub", None, own_address()) as server:
+            registry = server.hub.registry
+            prints = {"primaryThumbprint": thumbprint}
+            authentication = {"type": "selfSigned", "x509Thumbprint": prints}
+            registry.create({"deviceId": DEVICE, "authentication": authentication})
+            text = f"HostName={server.host_name};DeviceId={DEVICE};x509=true"
+            settings = (text, server.certificates.ca_der, {**PACE, **FILES})
+            async with House(folder, settings) as house:
+                await house.line("online as " + DEVICE)
+                await until(lambda: house.stat("telemetry_acked") > 0)
+                prints["primaryThumbprint"] = "00" * 32
+                registry.update(DEVICE, {"authentication": authentication}, "*")
+                server.hub.connections.drop(DEVICE, "a test")
+                await house.line("next try in", times=2)
+                await house.heats()
+                assert not server.hub.connections.is_connected(DEVICE)
+
+    asyncio.run(scenario())
 
 
 def test_a_certificate_of_somebody_else_is_not_let_in(tmp_path, hub):

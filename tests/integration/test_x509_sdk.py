@@ -1,10 +1,14 @@
 """Devices with certificates of their own, by Microsoft's unmodified packages, over real TLS."""
 
 import asyncio
+import base64
 import datetime
 import os
+import ssl
 import textwrap
+import time
 
+import aiohttp
 import pytest
 from certificates_for_tests import Authority
 from cryptography import x509
@@ -12,9 +16,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from doubles.device_certificates import certificate, new_key, private
 from sdk_process import run_sdk_script
 
+from host_tools.credentials import Secret
 from host_tools.hub.launcher import serving
 from host_tools.hub.state.errors import HubError
 from host_tools.hub.trust import trust_environment
+from host_tools.service import parse_connection_string
 
 DEVICE_HEAD = {
     "sync": "from azure.iot.device import IoTHubDeviceClient\n",
@@ -85,6 +91,20 @@ class Place:
     async def service(self, script, **variables):
         text = SERVICE + textwrap.dedent(script) + "\ndel manager\n"
         return await run_sdk_script(text, {**self._environment, **variables})
+
+    async def rest(self, verb, path, pem):
+        """The verification code that the hub answers with."""
+        service = parse_connection_string(Secret(self.server.service_connection_string()))
+        context = ssl.create_default_context(cafile=str(self.server.certificates.ca_pem))
+        url = f"https://{service.address}{path}?api-version=2021-04-12"
+        headers = {"Authorization": service.token(time.time())}
+        body = {"certificate": base64.b64encode(pem).decode()}
+        async with (
+            aiohttp.ClientSession(headers=headers) as session,
+            session.request(verb, url, json=body, ssl=context) as answer,
+        ):
+            assert answer.status == 200, await answer.text()
+            return (await answer.json())["verificationCode"]
 
     def events(self):
         telemetry = self.hub.telemetry
@@ -184,14 +204,14 @@ def test_by_an_authority_whose_key_was_shown_to_be_there(tmp_path):
         )
         files = of_authority(place, good, "good")
         authorities = place.hub.device_authorities
-        code = authorities.add("ours", root).code
+        code = await place.rest("PUT", "/certificates/ours", root)
         # Not verified yet
         assert (await place.device(files)).startswith("refused")
         with pytest.raises(HubError, match="not signed"):
             authorities.verify("ours", proof(bad, code))
         with pytest.raises(HubError, match="verification code"):
             authorities.verify("ours", proof(good, "another"))
-        authorities.verify("ours", proof(good, code))
+        await place.rest("POST", "/certificates/ours/verify", proof(good, code))
         assert await place.device(files) == "online 1"
         # One of the same name and another key, and one that is for another device
         assert (await place.device(of_authority(place, bad, "bad"))).startswith("refused")

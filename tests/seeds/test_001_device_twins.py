@@ -1,7 +1,4 @@
-"""Seed 001: device twins, from the device's side and from the back end's.
-
-Its section on X.509 is for later: the hub does not know certificates of devices yet.
-"""
+"""Seed 001: device twins, from the device's side and from the back end's."""
 
 from hub_exec import run
 
@@ -12,6 +9,15 @@ def test_the_device_application() -> None:
     assert seen["patch"] == {"power_level": 1, "$version": 2}
     assert seen["after"]["desired"] == {"power_level": 1, "$version": 2}
     assert seen["after"]["reported"] == {**seen["reported"], "$version": 2}
+
+
+def test_the_device_application_by_certificate() -> None:
+    seen = run("twin_device_x509.py")
+    assert seen == {
+        "reported": {"temperature": 32.1, "$version": 2},
+        "type": "selfSigned",
+        "thumbprint": True,
+    }
 
 
 def test_the_back_end_with_the_thermostat() -> None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from host_tools.hub.endpoints import (
     rest_as_device,
+    rest_certificates,
     rest_configurations,
     rest_devices,
     rest_feedback,
@@ -106,6 +107,11 @@ ROUTES = (
         DEVICE_CONNECT,
         rest_as_device.abandon_message,
     ),
+    _route("GET /certificates", REGISTRY_READ, rest_certificates.list_certificates),
+    _route("GET /certificates/*", REGISTRY_READ, rest_certificates.get_certificate),
+    _route("PUT /certificates/*", REGISTRY_WRITE, rest_certificates.put_certificate),
+    _route("POST /certificates/*/verify", REGISTRY_WRITE, rest_certificates.verify_certificate),
+    _route("DELETE /certificates/*", REGISTRY_WRITE, rest_certificates.delete_certificate),
     _route("GET /twins/*", SERVICE_CONNECT, rest_twins.get_twin),
     _route("PATCH /twins/*", SERVICE_CONNECT, rest_twins.patch_twin),
     _route("PUT /twins/*", SERVICE_CONNECT, rest_twins.put_twin),
