@@ -21,7 +21,8 @@ from pathlib import Path
 from host_tools.hub.state.documents import Json
 from host_tools.hub.state.store import Change, EventRow
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""1 knew no modules; what it wrote is read as it is."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -258,6 +259,7 @@ def _migrate(database: sqlite3.Connection) -> None:
     if version == 0:
         for statement in _SCHEMA.split(";"):
             database.execute(statement)
+    if version < SCHEMA_VERSION:
         database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     database.execute("COMMIT")
 

@@ -125,6 +125,30 @@ def test_events(folder):
     )
 
 
+def test_the_asynchronous_credential(folder):
+    def fill(hub):
+        hub.telemetry.append("dev1", b"seen", {})
+
+    run_script(
+        folder,
+        """
+        import asyncio
+        from azure.eventhub.aio import EventHubConsumerClient
+        from azure.identity.aio import DefaultAzureCredential
+
+        async def main():
+            async with DefaultAzureCredential() as credential:
+                client = EventHubConsumerClient(
+                    HOST.partition(":")[0], os.environ["EVENT_HUB_NAME"], "$Default", credential,
+                    retry_total=0)
+                async with client:
+                    assert await client.get_partition_ids() == ["0", "1"]
+        asyncio.run(main())
+        """,
+        fill,
+    )
+
+
 def test_tokens_that_are_not_for_this_hub(folder):
     sent = run_script(
         folder,

@@ -59,7 +59,7 @@ def run_script(folder, kind, script, during=None):
                 **os.environ,
                 "SSL_CERT_FILE": str(server.certificates.ca_bundle),
                 "IOTHUB_DEVICE_CONNECTION_STRING": server.device_connection_string("dev1/m1"),
-                "FIRST": token(server, MARGIN_S + 3),
+                "FIRST": token(server, MARGIN_S + 2),
                 "SECOND": token(server, 3600),
             }
             beside = asyncio.create_task(during(server.hub)) if during else None

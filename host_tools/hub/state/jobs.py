@@ -25,6 +25,7 @@ from host_tools.hub.state.twins import Twins
 
 MAX_ACTIVE = 20  # not ended yet; the service's own limit is 10 of a standard unit
 KEPT = 100  # ended ones; the service keeps them for 30 days
+KEPT_PARTS = 50_000  # of devices in them
 METHODS_AT_ONCE = 10  # of one job: devices that are away must not hold up those that are not
 _KIND, _PART = "job", "device-job"
 
@@ -175,9 +176,14 @@ class Jobs:
         return job
 
     def _forget_oldest(self) -> None:
+        """Make room for one more."""
         ended = [each for each in self._jobs.values() if each.status in values.ENDED]
-        ended.sort(key=lambda each: each.created_s)
-        for job in ended[: max(0, len(ended) + 1 - KEPT)]:
+        ended.sort(key=lambda each: each.created_s, reverse=True)
+        count = 0
+        for number, job in enumerate(ended, start=2):
+            count += len(job.parts)
+            if number <= KEPT and count <= KEPT_PARTS:
+                continue
             changes: Changes = [Change(_KIND, job.job_id, None)]
             changes += [Change(_PART, _part_key(each), None) for each in job.parts.values()]
             self._store.write(changes)

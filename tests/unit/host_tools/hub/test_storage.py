@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+from contextlib import closing
 
 from doubles.hub_in_memory import make_hub
 from expect import raises
@@ -205,3 +206,33 @@ def test_kill_9_loses_nothing_acknowledged(tmp_path):
         start = len(hub.registry.device_ids())
         # What was begun and not acknowledged may be there or not, but is whole.
         hub.storage.close()
+
+
+def test_what_an_older_version_wrote_is_read_and_kept_from_it(tmp_path):
+    path = tmp_path / "state"
+    identity = {
+        "device_id": "d1",
+        "generation_id": "5",
+        "etag": "e",
+        "status": "enabled",
+        "status_reason": None,
+        "status_updated_s": None,
+        "authentication_type": "sas",
+        "primary_key": "",
+        "secondary_key": "",
+        "primary_thumbprint": None,
+        "secondary_thumbprint": None,
+        "iot_edge": False,
+        "device_scope": None,
+        "parent_scopes": [],
+    }
+    storage = Storage(path)
+    storage.write([Change("device", "d1", identity)])
+    storage.close()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA user_version = 1")
+    hub = make_hub(path=path)
+    assert hub.registry.get("d1")["generationId"] == "5"
+    hub.storage.close()
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)

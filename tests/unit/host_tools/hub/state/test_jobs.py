@@ -272,6 +272,7 @@ def test_few_are_under_way_and_not_all_are_kept(monkeypatch):
     async def scene():
         later = {**TAG, "startTime": iso_time(hub.clock() + 60)}
         hub.jobs.create("a", later)
+        hub.clock.now_s += 1
         hub.jobs.create("b", later)
         assert code(hub.jobs.create, "c", later) == 429004
         for name in ("a", "b"):
@@ -281,6 +282,20 @@ def test_few_are_under_way_and_not_all_are_kept(monkeypatch):
         await ended(hub, "c")
         assert {each["jobId"] for each in hub.jobs.find(None, None)} == {"b", "c"}
         assert [row["jobId"] for row in hub.jobs.rows()] == ["c"]
+
+    run(scene)
+
+
+def test_jobs_of_many_devices_are_kept_the_shorter(monkeypatch):
+    monkeypatch.setattr(jobs, "KEPT_PARTS", 5)
+    hub = make_hub("d1", "d2")
+
+    async def scene():
+        for name in ("a", "b", "c", "d"):
+            hub.clock.now_s += 1
+            hub.jobs.create(name, TAG)
+            await ended(hub, name)
+        assert [each["jobId"] for each in hub.jobs.find(None, None)] == ["d", "c", "b"]
 
     run(scene)
 
