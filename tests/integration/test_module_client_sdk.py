@@ -9,6 +9,9 @@ import textwrap
 import time
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from doubles.device_certificates import certificate, new_key, private
 from sdk_process import run_sdk_script
 
 from host_tools.hub.launcher import serving
@@ -48,7 +51,7 @@ def token(server, life_s):
     return build_token(resource, key, int(time.time()) + life_s)
 
 
-def run_script(folder, kind, script, during=None):
+def run_script(folder, kind, script, during=None, before=None):
     """Returns: what it printed, and the module's telemetry. `during(hub)` runs beside it."""
 
     async def run():
@@ -61,7 +64,12 @@ def run_script(folder, kind, script, during=None):
                 "IOTHUB_DEVICE_CONNECTION_STRING": server.device_connection_string("dev1/m1"),
                 "FIRST": token(server, MARGIN_S + 2),
                 "SECOND": token(server, 3600),
+                "HOST": server.host_name,
+                "CERTIFICATE": str(folder / "m1.pem"),
+                "KEY": str(folder / "m1.key"),
             }
+            if before:
+                before(server.hub)
             beside = asyncio.create_task(during(server.hub)) if during else None
             text = await run_sdk_script(program(kind, script), environment)
             if beside is not None:
@@ -95,6 +103,35 @@ def test_a_token_that_somebody_else_made(tmp_path, kind):
         """,
     )
     assert bodies == [b"one", b"two"]
+
+
+@both_clients
+def test_a_certificate(tmp_path, kind):
+    key = new_key()
+    pem = certificate(key, "whoever")
+    (tmp_path / "m1.pem").write_bytes(pem)
+    (tmp_path / "m1.key").write_bytes(private(key))
+    thumbprint = x509.load_pem_x509_certificate(pem).fingerprint(hashes.SHA1()).hex()
+
+    def before(hub):
+        prints = {"primaryThumbprint": thumbprint}
+        authentication = {"type": "selfSigned", "x509Thumbprint": prints}
+        hub.registry.update("dev1/m1", {"authentication": authentication}, None)
+
+    _, bodies = run_script(
+        tmp_path,
+        kind,
+        """
+        from azure.iot.device import X509
+        client = IoTHubModuleClient.create_from_x509_certificate(
+            X509(os.environ["CERTIFICATE"], os.environ["KEY"]), os.environ["HOST"], "dev1", "m1")
+        await client.connect()
+        await client.send_message("by certificate")
+        await client.shutdown()
+        """,
+        before=before,
+    )
+    assert bodies == [b"by certificate"]
 
 
 @both_clients
