@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import aiohttp
 
-from host_tools.hub.state.transfers import ContainerError
+from host_tools.hub.state.containers import ContainerError
 
 MAX_BLOB_BYTES = 64 * 1024 * 1024  # some 50,000 identities with their twins
 TIMEOUT_S = 30

@@ -26,6 +26,9 @@ MAX_LABELS = 20  # not the service's: a bound for what is kept
 MAX_METRICS = 5  # custom ones. Source: the same, "Specify metrics"
 _MAX_TEXT_CHARS = 8192
 
+# Of a twin that it targets: whether it has the content, or another has the place
+APPLIED, TARGETED = "Applied", "Targeted"
+
 # Source: Azure IoT Edge, "Deploy modules at scale": lower case, digits and these
 _ID = re.compile(r"[a-z0-9\-+%_*!']{1,128}")
 _OF_MODULES = re.compile(
@@ -85,6 +88,21 @@ class Configuration:
     def condition(self) -> Expression:
         """Whether a twin is a target."""
         return parse_target(self.target_condition)[1]
+
+    def system_queries(self) -> JsonObject:
+        """What the counts of targeted and applied twins are said to be counts of."""
+        start = "select deviceId from devices"
+        if self.is_of_modules:
+            start = "select deviceId, moduleId from devices.modules"
+        target = self.target_condition.strip()
+        if _OF_MODULES.fullmatch(target):
+            targeted = f"select deviceId, moduleId {target}"
+        elif target == "*":
+            targeted = start
+        else:
+            targeted = f"{start} where {target}" if target else ""
+        applied = f"{start} where configurations.[[{self.id}]].status = '{APPLIED}'"
+        return {"targetedCount": targeted, "appliedCount": applied}
 
     def view(self) -> JsonObject:
         """As clients see it, but for what is counted."""

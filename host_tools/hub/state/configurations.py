@@ -18,7 +18,7 @@ from collections.abc import Callable
 from host_tools.hub.query.language import QueryError, parse_query
 from host_tools.hub.state import configuration as values
 from host_tools.hub.state import errors
-from host_tools.hub.state.configuration import Configuration
+from host_tools.hub.state.configuration import APPLIED, TARGETED, Configuration
 from host_tools.hub.state.documents import Json, JsonObject, etag_matches
 from host_tools.hub.state.edge import apply_content
 from host_tools.hub.state.errors import HubError
@@ -28,7 +28,6 @@ from host_tools.hub.state.store import Change, Changes, Store
 from host_tools.hub.state.twins import TwinChange, TwinRow, Twins
 
 MAX_CONFIGURATIONS = 100  # Source: Azure IoT Hub quotas, standard tier
-APPLIED, TARGETED = "Applied", "Targeted"
 _KIND = "configuration"
 
 _LOG = logging.getLogger(__name__)
@@ -81,25 +80,13 @@ class Configurations:
         """With its metrics, counted now. Raises: HubError 404301."""
         found = self._find(configuration_id)
         targets = [each[found.id] for each in self._status.values() if found.id in each]
-        what, place = ("deviceId, moduleId", "devices.modules")
-        if not found.is_of_modules:
-            what, place = ("deviceId", "devices")
-        targeted = f"select {what} from {place}"
-        condition = found.target_condition.strip()
-        if condition[:4].lower() == "from":
-            targeted = f"select {what} {condition}"
-        elif condition != "*":
-            targeted = f"{targeted} where {condition}" if condition else ""
+        counts: JsonObject = {
+            "targetedCount": len(targets),
+            "appliedCount": targets.count(APPLIED),
+        }
         return {
             **found.view(),
-            "systemMetrics": {
-                "results": {"targetedCount": len(targets), "appliedCount": targets.count(APPLIED)},
-                "queries": {
-                    "targetedCount": targeted,
-                    "appliedCount": f"select {what} from {place} where "
-                    f"configurations.[[{found.id}]].status = '{APPLIED}'",
-                },
-            },
+            "systemMetrics": {"results": counts, "queries": found.system_queries()},
             "metrics": {"results": self._count(found), "queries": found.metrics},
         }
 

@@ -2,7 +2,7 @@
 
 One at a time. A line is an identity with its twin, as bulk operations have it; an import does what
 each line's `importMode` says, goes on after lines that fail, and tells of those in a blob of its
-own. Containers' addresses hold keys (SAS): they are neither kept nor told without being cut.
+own.
 Source: Azure IoT Hub, "Import and export IoT Hub device identities in bulk"; REST "JobProperties".
 """
 
@@ -10,69 +10,30 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from host_tools.hub.state import errors
 from host_tools.hub.state.bulk import Bulk
 from host_tools.hub.state.configurations import Configurations
+from host_tools.hub.state.containers import ContainerError, Containers, NoContainers
 from host_tools.hub.state.documents import JsonObject, iso_time, parse_json
 from host_tools.hub.state.errors import HubError, argument_invalid
 from host_tools.hub.state.registry import Registry
 from host_tools.hub.state.scheduled_job import CANCELLED, COMPLETED, ENDED, FAILED, RUNNING
 from host_tools.hub.state.store import Change, Store
 from host_tools.hub.state.tasks import Tasks
+from host_tools.hub.state.transfer_order import EXPORT, Order, parse_order
 from host_tools.hub.state.twins import Twins
 
-IMPORT, EXPORT = "import", "export"
-DEFAULT_BLOB, DEFAULT_CONFIGURATIONS_BLOB = "devices.txt", "configurations.txt"
 ERRORS_BLOB = "importErrors.log"
 KEPT = 20
 _LINES_A_TURN = 50
 _KIND = "transfer"
-_BLOB_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
-_MAX_URI_CHARS = 4096
 
 
 _Item = TypeVar("_Item", str, bytes)
-
-
-class ContainerError(Exception):
-    """A blob cannot be read or written; the text says why."""
-
-
-class Containers(Protocol):
-    async def read(self, uri: str, name: str) -> bytes:
-        """Raises: ContainerError."""
-
-    async def write(self, uri: str, name: str, data: bytes) -> None:
-        """Raises: ContainerError."""
-
-
-class NoContainers:
-    """Of a hub that was given none."""
-
-    async def read(self, uri: str, name: str) -> bytes:
-        raise ContainerError("this hub reaches no containers")
-
-    async def write(self, uri: str, name: str, data: bytes) -> None:
-        raise ContainerError("this hub reaches no containers")
-
-
-@dataclass(frozen=True)
-class _Order:
-    """What is to be done, addresses included: in memory only."""
-
-    kind: str
-    source: str
-    target: str
-    source_name: str
-    target_name: str
-    excludes_keys: bool
-    configurations_name: str | None
 
 
 class Transfers:
@@ -105,7 +66,7 @@ class Transfers:
     def create(self, request: JsonObject) -> JsonObject:
         """Begin an import or export. Call it in an event loop.
         Raises: HubError 400004, 403003 (one runs already)."""
-        order = _parse_order(request)
+        order = parse_order(request)
         if any(each["status"] == RUNNING for each in self._jobs.values()):
             raise errors.job_quota_exceeded("An import or export runs already.")
         job = self._fresh_job(order)
@@ -133,7 +94,7 @@ class Transfers:
     async def stop(self) -> None:
         await self._tasks.stop()
 
-    async def _run(self, job: JsonObject, order: _Order) -> None:
+    async def _run(self, job: JsonObject, order: Order) -> None:
         try:
             if order.kind == EXPORT:
                 await self._export(job, order)
@@ -144,7 +105,7 @@ class Transfers:
         else:
             self._end(job, COMPLETED)
 
-    async def _export(self, job: JsonObject, order: _Order) -> None:
+    async def _export(self, job: JsonObject, order: Order) -> None:
         keys = (*self._registry.device_ids(), *self._registry.module_keys())
         lines = []
         async for key in self._in_turns(job, sorted(keys)):
@@ -155,7 +116,7 @@ class Transfers:
             found = b"".join(map(_line, self._configurations.first()))
             await self.containers.write(order.target, order.configurations_name, found)
 
-    async def _import(self, job: JsonObject, order: _Order) -> None:
+    async def _import(self, job: JsonObject, order: Order) -> None:
         data = await self.containers.read(order.source, order.source_name)
         refused: list[JsonObject] = []
         async for line in self._in_turns(job, data.splitlines()):
@@ -166,7 +127,7 @@ class Transfers:
                 refused += self._take_configuration(line)
         if refused:
             lines = b"".join(map(_line, refused))
-            await self.containers.write(order.target or order.source, ERRORS_BLOB, lines)
+            await self.containers.write(order.target, ERRORS_BLOB, lines)
 
     async def _in_turns(self, job: JsonObject, items: Sequence[_Item]) -> AsyncIterator[_Item]:
         """One after the other, with a turn for everybody else now and then."""
@@ -217,23 +178,16 @@ class Transfers:
         names = ("status", "statusReason", "capabilities", "deviceScope", "parentScopes")
         return {**entry, **{name: identity[name] for name in names}}
 
-    def _fresh_job(self, order: _Order) -> JsonObject:
+    def _fresh_job(self, order: Order) -> JsonObject:
         for old in list(self._jobs)[: max(0, len(self._jobs) + 1 - KEPT)]:
             self._store.write([Change(_KIND, old, None)])
             del self._jobs[old]
         return {
             "jobId": f"{int(self._clock() * 1000):012x}{uuid.uuid4().hex[:20]}",
-            "type": order.kind,
+            **order.view(),
             "status": RUNNING,
             "progress": 0,
             "startTimeUtc": iso_time(self._clock()),
-            "inputBlobContainerUri": _without_key(order.source),
-            "outputBlobContainerUri": _without_key(order.target),
-            "inputBlobName": order.source_name if order.kind == IMPORT else None,
-            "outputBlobName": order.target_name if order.kind == EXPORT else None,
-            "excludeKeysInExport": order.excludes_keys,
-            "includeConfigurations": order.configurations_name is not None,
-            "configurationsBlobName": order.configurations_name,
         }
 
     def _find(self, job_id: str) -> JsonObject:
@@ -254,50 +208,6 @@ class Transfers:
 
 def _refusal(error: HubError) -> JsonObject:
     return {"errorCode": error.name, "errorStatus": error.message}
-
-
-def _parse_order(request: JsonObject) -> _Order:
-    """Raises: HubError 400004."""
-    kind = request.get("type")
-    if kind not in (IMPORT, EXPORT):
-        raise argument_invalid(f"type is neither {IMPORT} nor {EXPORT}.")
-    source, target = (
-        _uri(request, f"{side}BlobContainerUri", is_needed=side == needed)
-        for side, needed in (("input", "input" if kind == IMPORT else ""), ("output", "output"))
-    )
-    return _Order(
-        kind=str(kind),
-        source=source,
-        target=target,
-        source_name=_blob_name(request, "inputBlobName", DEFAULT_BLOB),
-        target_name=_blob_name(request, "outputBlobName", DEFAULT_BLOB),
-        excludes_keys=request.get("excludeKeysInExport") is True,
-        configurations_name=_blob_name(
-            request, "configurationsBlobName", DEFAULT_CONFIGURATIONS_BLOB
-        )
-        if request.get("includeConfigurations") is True
-        else None,
-    )
-
-
-def _uri(request: JsonObject, name: str, is_needed: bool) -> str:
-    value = request.get(name)
-    if value is None and not is_needed:
-        return ""
-    if not isinstance(value, str) or not 0 < len(value) <= _MAX_URI_CHARS:
-        raise argument_invalid(f"{name} is missing, or no address.")
-    return value
-
-
-def _blob_name(request: JsonObject, name: str, default: str) -> str:
-    value = request.get(name) or default
-    if not isinstance(value, str) or not _BLOB_NAME.fullmatch(value):
-        raise argument_invalid(f"{name} is not the name of a blob that this hub can write.")
-    return value
-
-
-def _without_key(uri: str) -> str | None:
-    return uri.partition("?")[0] or None
 
 
 def _line(document: JsonObject) -> bytes:

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from host_tools.hub import containers
 from host_tools.hub.containers import LocalContainers
-from host_tools.hub.state.transfers import ContainerError
+from host_tools.hub.state.containers import ContainerError
 
 
 def write(uri, data=b"x", has_folders=True):

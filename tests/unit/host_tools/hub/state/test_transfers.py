@@ -6,8 +6,8 @@ import json
 from doubles.hub_in_memory import make_hub
 from expect import raises
 
+from host_tools.hub.state.containers import ContainerError
 from host_tools.hub.state.errors import HubError
-from host_tools.hub.state.transfers import ContainerError
 
 EXPORT = {"type": "export", "outputBlobContainerUri": "http://blobs/c?sig=secret"}
 IMPORT = {
