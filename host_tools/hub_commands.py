@@ -201,6 +201,11 @@ def _show(server: HubServer, device: str, policies: list[str]) -> None:
         f"Connection string of device {device}",
         [server.device_connection_string(device)],
     )
+    _show_lines(
+        console,
+        f"Provisioning service (DPS), id scope {server.hub.provisioning.scope}",
+        [server.provisioning_connection_string()],
+    )
     _show_lines(console, "The hub's CA, for clients", _ca_files(server))
     _show_lines(
         console,

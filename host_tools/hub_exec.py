@@ -54,6 +54,9 @@ def hub_exec(
       IOTHUB_CONNECTION_STRING         for services; that of --policy, if given
       IOTHUB_HOSTNAME                  for services that sign in with Entra, by
                                          DefaultAzureCredential
+      IOTHUB_DEVICE_DPS_ENDPOINT       the provisioning service, for devices,
+      IOTHUB_DEVICE_DPS_ID_SCOPE         with its id scope
+      DPS_CONNECTION_STRING            and for services, that make enrolments
       EVENT_HUB_CONN_STR               to read what devices send,
       EVENT_HUB_NAME                     with its name
       IOTHUB_DEVICE_ID                 the thermostat, online before CMD starts

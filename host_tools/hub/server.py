@@ -40,6 +40,7 @@ from host_tools.hub.listeners import (
 )
 from host_tools.hub.options import NO_OPTIONS, HubOptions
 from host_tools.hub.state.hub import Hub
+from host_tools.hub.state.policies import REGISTRY_READ, REGISTRY_WRITE
 from host_tools.hub.storage import Storage
 from host_tools.hub.tls import device_context, server_context
 
@@ -48,6 +49,7 @@ MQTT_PORT = 8883
 AMQP_PORT = 5671
 HTTPS_PORT = 8443
 """443 is the service's own, but not for ordinary users to bind."""
+PROVISIONING_OWNER = "provisioningserviceowner"
 
 
 @dataclass(frozen=True)
@@ -240,6 +242,12 @@ class HubServer:
     def identity_endpoint(self) -> str:
         """Where clients of Entra get their tokens, with `hub.entra.secret`."""
         return f"https://{self.service_host}{PATH}"
+
+    def provisioning_connection_string(self) -> str:
+        """For services that make enrolments; the policy has the name that Azure gives it."""
+        permissions = (REGISTRY_READ, REGISTRY_WRITE)
+        self.hub.policies.ensure(PROVISIONING_OWNER, permissions)
+        return self.service_connection_string(PROVISIONING_OWNER)
 
     def event_hub_connection_string(self, policy: str = "service") -> str:
         """For clients of Event Hubs, who know no port but 5671."""

@@ -14,6 +14,11 @@ from typing import NoReturn
 
 from host_tools.hub.endpoints.mqtt_admission import Refusal, admit
 from host_tools.hub.endpoints.mqtt_link import Link, LinkClosed
+from host_tools.hub.endpoints.mqtt_provisioning import (
+    ProvisioningSession,
+    is_for_provisioning,
+)
+from host_tools.hub.endpoints.mqtt_provisioning import admit as admit_registration
 from host_tools.hub.endpoints.mqtt_session import Session
 from host_tools.hub.state.errors import HubError
 from host_tools.hub.state.hub import Hub
@@ -89,6 +94,8 @@ class _Connection:
 
     async def _converse(self) -> NoReturn:
         connect = await self._first_packet()
+        if is_for_provisioning(connect.username):
+            await self._provision(connect)
         admission = admit(self._hub, connect, self._link.certificate)
         self.name = f"{self.name} {admission.key}"
         session = Session(self._hub, self._link, admission, connect)
@@ -101,6 +108,14 @@ class _Connection:
         finally:
             expiry.cancel()
 
+    async def _provision(self, connect: p.Connect) -> NoReturn:
+        shown = admit_registration(self._hub, connect, self._link.certificate)
+        self.name = f"{self.name} registration {shown.registration_id}"
+        session = ProvisioningSession(self._hub, self._link, shown)
+        session.begin()
+        log.info("%s: connected", self.name)
+        await self._serve(session, _idle_limit_s(connect.keep_alive_s))
+
     async def _first_packet(self) -> p.Connect:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + CONNECT_S
@@ -110,7 +125,9 @@ class _Connection:
         assert isinstance(packet, p.Connect), "the decoder lets no other packet be the first"
         return packet
 
-    async def _serve(self, session: Session, idle_limit_s: float) -> NoReturn:
+    async def _serve(
+        self, session: Session | ProvisioningSession, idle_limit_s: float
+    ) -> NoReturn:
         """Handle packets until something raises. Only whole packets keep the client alive."""
         loop = asyncio.get_running_loop()
         heard = loop.time()
@@ -120,7 +137,7 @@ class _Connection:
             late = f"nothing heard for {idle_limit_s:g} s, 1.5 times the keep-alive"
             self._decoder.feed(await self._link.read(heard + idle_limit_s - loop.time(), late))
 
-    async def _handle_received(self, session: Session) -> int:
+    async def _handle_received(self, session: Session | ProvisioningSession) -> int:
         """Returns: how many packets there were."""
         handled = 0
         while (packet := self._decoder.next_packet()) is not None:
@@ -133,7 +150,7 @@ class _Connection:
         await self._settle(session)
         return handled
 
-    async def _settle(self, session: Session) -> None:
+    async def _settle(self, session: Session | ProvisioningSession) -> None:
         await session.settle()
         await self._link.drain()
 

@@ -15,6 +15,7 @@ from host_tools.hub.endpoints import (
     rest_feedback,
     rest_jobs,
     rest_modules,
+    rest_provisioning,
     rest_query,
     rest_twins,
 )
@@ -50,6 +51,18 @@ class Route(NamedTuple):
 def _route(text: str, permission: str, operation: Operation, newer: bool = False) -> Route:
     verb, path = text.split()
     return Route(verb, tuple(path.split("/")[1:]), permission, operation, newer)
+
+
+def _enrollment_routes(
+    name: str, operations: rest_provisioning.EnrollmentOperations
+) -> tuple[Route, ...]:
+    return (
+        _route(f"POST /{name}/query", REGISTRY_READ, operations.query),
+        _route(f"GET /{name}/*", REGISTRY_READ, operations.get),
+        _route(f"PUT /{name}/*", REGISTRY_WRITE, operations.put),
+        _route(f"DELETE /{name}/*", REGISTRY_WRITE, operations.delete),
+        _route(f"POST /{name}/*/attestationmechanism", REGISTRY_WRITE, operations.attestation),
+    )
 
 
 ROUTES = (
@@ -112,6 +125,11 @@ ROUTES = (
     _route("PUT /certificates/*", REGISTRY_WRITE, rest_certificates.put_certificate),
     _route("POST /certificates/*/verify", REGISTRY_WRITE, rest_certificates.verify_certificate),
     _route("DELETE /certificates/*", REGISTRY_WRITE, rest_certificates.delete_certificate),
+    *_enrollment_routes("enrollments", rest_provisioning.individual),
+    *_enrollment_routes("enrollmentGroups", rest_provisioning.groups),
+    _route("GET /registrations/*", REGISTRY_READ, rest_provisioning.get_registration),
+    _route("DELETE /registrations/*", REGISTRY_WRITE, rest_provisioning.delete_registration),
+    _route("POST /registrations/*/query", REGISTRY_READ, rest_provisioning.query_registrations),
     _route("GET /twins/*", SERVICE_CONNECT, rest_twins.get_twin),
     _route("PATCH /twins/*", SERVICE_CONNECT, rest_twins.patch_twin),
     _route("PUT /twins/*", SERVICE_CONNECT, rest_twins.put_twin),

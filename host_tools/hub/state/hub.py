@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
+from host_tools.hub.provisioning.registrations import Registrations
 from host_tools.hub.state.bulk import Bulk
 from host_tools.hub.state.c2d import C2d
 from host_tools.hub.state.certificates import Certificates
@@ -69,6 +70,7 @@ class Hub:
         self.consumers = Consumers()
         self.limits = Limits(clock)
         self.device_authorities = DeviceAuthorities(storage, clock)
+        self.provisioning = Registrations(storage, clock, self.registry, self.twins, host_name)
         self.policies = Policies(storage, clock, self.registry, host_name, self.host_names)
         self.certificates = Certificates(self.registry, self.device_authorities)
         self.entra = Entra(storage, clock, host_name)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from host_tools.hub.wire.property_bag import Bag, build_bag, parse_bag
 from host_tools.hub.wire.protocol_error import ProtocolError
@@ -67,6 +67,13 @@ def parse_device_topic(client_id: str, topic: str) -> DeviceTopic:
     if response := _METHOD_RESPONSE.fullmatch(topic):
         return MethodResponse(_request_id(response[2]), int(response[1]))
     raise ProtocolError("a publish to a topic that the hub does not have")
+
+
+def parse_request(query: str) -> tuple[str, dict[str, str]]:
+    """The request id, exactly as it is written, and the other parameters of `?name=value&…`.
+    Raises ProtocolError."""
+    pairs = (pair.partition("=") for pair in query.removeprefix("?").split("&"))
+    return _request_id(query), {unquote(name): unquote(value) for name, _, value in pairs}
 
 
 def _request_id(query: str) -> str:

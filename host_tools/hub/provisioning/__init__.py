@@ -1,0 +1,1 @@
+"""The Device Provisioning Service of the local hub: state without I/O."""
