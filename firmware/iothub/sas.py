@@ -14,9 +14,10 @@ _INNER = const(0x36)
 _OUTER = const(0x5C)
 
 
-def build_token(identity, expiry_s):
-    """The token for `identity` until `expiry_s`, which counts from 1970; bytes."""
-    resource = encode("%s/devices/%s" % (identity.host, identity.device_id))
+def build_token(identity, expiry_s, resource="%s/devices/%s"):
+    """The token for `identity` until `expiry_s`, which counts from 1970; bytes. `resource`: what
+    is made of its host and id."""
+    resource = encode(resource % (identity.host, identity.device_id))
     signature = hmac_sha256(identity.key, b"%s\n%d" % (resource, expiry_s))
     return b"SharedAccessSignature sr=%s&sig=%s&se=%d" % (
         resource,

@@ -18,7 +18,7 @@
 `_TABLE` below is this table; what is done in a state is the method of its name. A session does
 something only in `step()` (and telemetry leaves from `send()` when it can), so it runs by any
 clock, and a month of outages is a loop.
-Provisioning has its place between offline and connecting.
+Provisioning (`iothub.dps`) comes before all of this.
 
 The handler, all of it called from `step()`:
     on_twin(document)            after each (re)connect: {"desired": {...}, "reported": {...}}
@@ -89,6 +89,7 @@ class Session:
         self.state = "offline"
         self.connects = 0  # times online, the renewals of the token included
         self.failures = 0  # links lost or not come by
+        self.refusals = 0  # since it was last online: the hub knows no such device, or its key
         self.exchange = Exchange(identity, clock, random_below, outbox, log, handler, settings)
         self.link = None  # from dial to loss; it is the exchange's once it is open
         self.identity = identity
@@ -228,6 +229,7 @@ class Session:
 
     def _arrive(self):
         self.connects += 1
+        self.refusals = 0
         self.log.info("online as %s", self.identity.device_id)
         self.handler.on_online()
 
@@ -266,6 +268,8 @@ class Session:
             return
         tell = self.log.warning
         # A certificate that is refused stays so until somebody acts
+        if isinstance(error, RefusedError):
+            self.refusals += 1
         if isinstance(error, RefusedError) or str(error).startswith("TLS: "):
             tell = self.log.error
             cap_ms = self.settings.backoff_cap_ms

@@ -23,6 +23,9 @@ _SAMPLING = const(1)
 _UPKEEP = const(2)
 _NETWORK = const(3)
 
+# Refusals in a row, minutes apart, after which the provisioning service is asked again
+_MOST_REFUSALS = const(3)
+
 _UPKEEP_MS = const(1000)
 # The first readings are there by then: whoever asks for them early need not wait for a tick
 _FIRST_TICK_MS = const(100)
@@ -44,6 +47,10 @@ class App:
         self.rooms = []
         self.set_points = None
         self.cloud = None
+        # Instead of `cloud`, while the provisioning service has not named a hub
+        self.provisioning = None
+        # Whether it did, for `cloud`
+        self.is_provisioned = False
         self.timekeeper = None
         self.supervisor = None
         # Called once, without arguments, when all tasks have been at work for a while
@@ -68,6 +75,8 @@ class App:
         add("control", self._regulate, limits.control_limit_ms)
         add("sampling", self._sample, limits.control_limit_ms)
         add("upkeep", self._keep_up, limits.control_limit_ms)
+        if self.provisioning is not None:
+            add("network", self._provision, limits.network_limit_ms)
         if self.cloud is not None:
             add("network", self._connect, limits.network_limit_ms)
         await self.supervisor.run()
@@ -107,6 +116,27 @@ class App:
 
         await client.run(self.cloud.session, self.clock, self._network_alive)
 
+    async def _provision(self):
+        from thermostat import provisioning
+
+        folder = self.board.data_path
+        await provisioning.run(self.provisioning, self.clock, self._network_alive, folder)
+        self.log.info("restarting, for the hub that was assigned")
+        self._restart()
+
+    def _check_assignment(self):
+        """A hub that refuses what it was assigned: the assignment is old."""
+        if self.is_provisioned and self.cloud.session.refusals >= _MOST_REFUSALS:
+            from thermostat import provisioning
+
+            provisioning.forget(self.board.data_path)
+            self.log.error("the hub refuses this device: asking the provisioning service again")
+            self._restart()
+
+    def _restart(self):
+        self.leave()
+        self.board.reset()
+
     def _network_alive(self):
         self.supervisor.alive(_NETWORK)
 
@@ -122,11 +152,11 @@ class App:
                 self.timekeeper.poll()
             if self.cloud is not None:
                 self.cloud.tend()
+                self._check_assignment()
             self.set_points.poll()
             if self._restart_s is not None and now_s >= self._restart_s:
                 self.log.warning("restarting, as asked")
-                self.leave()
-                self.board.reset()
+                self._restart()
             self.supervisor.alive(_UPKEEP)
             await self.clock.sleep_ms(_UPKEEP_MS)
             if self.on_up is not None and self._is_up():
@@ -155,8 +185,7 @@ class App:
         from system.recovery import note_crash
 
         note_crash(self.board.data_path + "/crash.txt", name, traceback)
-        self.leave()
-        self.board.reset()
+        self._restart()
 
     def print_statistics(self):
         """One line for people and programs that watch the console: counters and states, and of

@@ -54,6 +54,8 @@ def assemble(board):
     app.timekeeper = _timekeeper(board, clock, settings.ntp_servers)
     gc.collect()
     try:
+        if settings.provisioning:
+            _use_provisioning(app, settings)
         if settings.connection_string:
             app.cloud = _build_cloud(app, settings, teller)
     except _Trouble as error:
@@ -133,6 +135,34 @@ def _build_cloud(app, settings, teller):
     return Cloud(device, session, zones, board, settings, clock, app.restart_after)
 
 
+def _use_provisioning(app, settings):
+    """The connection string of the hub that was assigned, or what asks for one."""
+    from iothub.identity import IdentityError
+
+    from thermostat import provisioning
+
+    board, clock, connection = app.board, app.clock, settings.connection
+    try:
+        settings.connection_string = provisioning.connection_string(board.data_path, settings)
+        app.is_provisioned = bool(settings.connection_string)
+        if not app.is_provisioned:
+            from iothub.dps import Provisioning
+
+            who = provisioning.identity(settings)
+            app.provisioning = Provisioning(
+                who,
+                {"modelId": connection.model_id},
+                _dialer(app, settings, who.key is None),
+                clock,
+                board.random_below,
+                log.Log("dps"),
+                connection,
+            )
+    except IdentityError as error:
+        raise _Trouble("provisioning", error)
+    forget(("thermostat.provisioning", "system.store"))
+
+
 def _build_device(folder, connection):
     from pnp.device import Device
     from pnp.model import ModelError, load, models_folder
@@ -147,17 +177,15 @@ def _build_device(folder, connection):
 def _build_session(app, device, outbox, settings):
     from iothub.identity import IdentityError, parse
     from iothub.session import Session
-    from system.dialer import Dialer
 
     board, clock, connection = app.board, app.clock, settings.connection
     try:
         who = parse(settings.connection_string)
     except IdentityError as error:
         raise _Trouble("connection_string", error)
-    context = _tls_context(board.data_path, settings, who.key is None)
     return Session(
         who,
-        Dialer(context, clock, board.resolver, connection.dial_timeout_ms),
+        _dialer(app, settings, who.key is None),
         clock,
         board.random_below,
         outbox,
@@ -165,6 +193,13 @@ def _build_session(app, device, outbox, settings):
         device,
         connection,
     )
+
+
+def _dialer(app, settings, has_certificate):
+    from system.dialer import Dialer
+
+    context = _tls_context(app.board.data_path, settings, has_certificate)
+    return Dialer(context, app.clock, app.board.resolver, settings.connection.dial_timeout_ms)
 
 
 def _tls_context(folder, settings, has_certificate):
@@ -176,7 +211,7 @@ def _tls_context(folder, settings, has_certificate):
         if not settings.certificate:
             raise _Trouble(
                 "certificate",
-                "is missing, and x509=true in connection_string wants it; "
+                "is missing, and x509=true in connection_string, or provisioning, wants it; "
                 'put the names of its file and of "private_key", both in DER form',
             )
         own = _contents("certificate", folder, (settings.certificate,))

@@ -21,6 +21,7 @@ BOARD = Path(__file__).with_name("board")
 TIME_LIMIT_S = 120
 # In the heap only while they are needed, see firmware/thermostat/assembly.py and main.py
 ON_DEMAND = {
+    "iothub/dps",
     "iothub/identity",
     "pnp/model",
     "system/console",
@@ -29,6 +30,7 @@ ON_DEMAND = {
     "system/store",
     "system/tls",
     "thermostat/assembly",
+    "thermostat/provisioning",
     "thermostat/settings",
 }
 # Of the drivers a board loads those that it has chips for: here the two largest of the usual

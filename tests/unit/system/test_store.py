@@ -303,3 +303,14 @@ def test_the_real_file_system_serves():
         assert json.loads(file.read())["name"] == "old"
     for companion in ("", ".bak"):
         os.remove(path + companion)
+
+
+def test_what_is_removed_is_gone_with_its_copies():
+    flash = flash_with(OLD)
+    store = store_on(flash)
+    store.save(NEW)
+    store.remove()
+    assert store.load() is None
+    store.remove()
+    store.save(NEW)
+    assert store.load() == NEW
