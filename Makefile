@@ -13,7 +13,7 @@ export MICROPYTHON
 SECONDS ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test unit micropython integration bench lint format check requirements readme clean
+.PHONY: help setup run test unit micropython integration fault bench lint format check requirements readme clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,6 +76,9 @@ micropython: setup ## The same unit tests on the MicroPython unix port, and the 
 
 integration: setup ## Tests through real sockets, TLS and SDKs
 	@$(BIN)/python -m pytest tests/integration tests/seeds
+
+fault: setup ## Every row of the fault table in full, also in build/faults.html; `make test` has a sample
+	@THERMO_FAULT=full $(BIN)/python -m pytest -n 2 --dist loadfile --timeout 2700 tests/fault
 
 bench: setup ## Sizes, heap and garbage beside their budgets and peers, also in build/bench.json
 	@$(BIN)/python -m tests.bench
