@@ -21,7 +21,7 @@ MARKERS = (b"a good fe6bc3d6\n", b"b good 78ffb178\n", b"a trial 0581343b\n", b"
 
 def test_f21_power_cuts(row, full):
     """On LittleFS 2, the power going within each programmed byte and at each erase."""
-    found = on_board.run("power_cuts.py", *((1, 20) if full else (23, 3)), timeout=1500)
+    found = on_board.run("power_cuts.py", *((1, 20) if full else (7, 3)), timeout=1500)
     row(
         "old or new: configuration, its first, set points, slot marker"
         + (", at 60,000 cuts or more" if full else ""),
