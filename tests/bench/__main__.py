@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tests.bench import device, whole
+from tests.bench import device, whole, wire
 from tests.bench.rows import BUDGETS
 
 RESULT = Path("build") / "bench.json"
@@ -28,6 +28,7 @@ def parts() -> dict[str, Callable[[], list[dict[str, Any]]]]:
     found: dict[str, Callable[[], list[dict[str, Any]]]] = {
         "byte counts": lambda: device.rows(PUBLISHES, PATCHES),
         "the whole thermostat": whole.rows,
+        "telemetry on the wire": wire.rows,
     }
     # The hub's own, where they are
     for name in ("hub", "twins"):
