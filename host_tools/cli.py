@@ -31,6 +31,13 @@ from host_tools.backup import BackupError
 from host_tools.board_files import BoardFilesError
 from host_tools.board_link import BoardError
 from host_tools.changes import ProvisionError
+from host_tools.cloud import (
+    device_commands,
+    enrollment_commands,
+    job_commands,
+    message_commands,
+    twin_commands,
+)
 from host_tools.compile import CompileError
 from host_tools.configuration import ConfigurationProblem
 from host_tools.credentials import CredentialError, redacted
@@ -93,6 +100,16 @@ _MANUAL = """The thermostat's tools: a local Azure IoT Hub, and what belongs to 
   thermo provision                   (its Wi-Fi, and who it is)
   thermo monitor                     (what it says; repl, doctor)
 
+[bold]Devices, on Azure or at the local hub[/bold]
+
+  thermo device create bedroom       (list, show, delete, rotate)
+  thermo twin set bedroom thermostat1.targetTemperature=21.5 --wait 10
+  thermo call bedroom "thermostat1*getMaxMinReport" 2026-11-27T00:00:00Z
+  thermo send bedroom "good night" --ack full --wait 60
+  thermo events                      (what they send)
+  thermo query "SELECT * FROM devices"
+  thermo jobs, thermo dps            (fleets)
+
 [bold]Files[/bold]
 
   .thermo/      certificates and keys of the local hub, readable by you alone
@@ -100,7 +117,7 @@ _MANUAL = """The thermostat's tools: a local Azure IoT Hub, and what belongs to 
 
 [bold]Exit codes[/bold]
 
-  0 done, 1 it did not work, 2 the command line is wrong.
+  0 done, 1 it did not work, 2 the command line is wrong, 3 the device said no, or nothing.
   Problems are told on standard error: what happened, and what to do.
 """
 
@@ -125,6 +142,14 @@ app.command("restore")(backup_commands.restore)
 app.command("repl")(console_commands.repl)
 app.command("monitor")(console_commands.monitor)
 app.command("doctor")(doctor_commands.doctor)
+app.add_typer(device_commands.app, name="device")
+app.add_typer(twin_commands.app, name="twin")
+app.command("query")(twin_commands.query)
+app.command("call")(message_commands.call)
+app.command("send")(message_commands.send)
+app.command("events")(message_commands.events)
+app.add_typer(job_commands.app, name="jobs")
+app.add_typer(enrollment_commands.app, name="dps")
 lay_out(app)
 
 

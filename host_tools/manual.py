@@ -10,6 +10,9 @@ import inspect
 
 import typer
 
+# Markup of nothing: where an indented line is all that follows, Typer would take its indent away
+_MARGIN = "[bold][/bold]"
+
 
 def lay_out(app: typer.Typer) -> None:
     """Do so with the help of every command of `app`, and of its groups."""
@@ -36,5 +39,6 @@ def flowing(text: str) -> str:
 
 def _flow(paragraph: str) -> str:
     lines = paragraph.split("\n")
-    is_laid_out = any(line.startswith((" ", "\b")) for line in lines)
-    return paragraph if is_laid_out else " ".join(line.strip() for line in lines)
+    if any(line.startswith((" ", "\b")) for line in lines):
+        return _MARGIN + paragraph
+    return " ".join(line.strip() for line in lines)

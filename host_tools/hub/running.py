@@ -21,9 +21,12 @@ FILE = "running.json"
 
 @dataclass(frozen=True)
 class RunningHub:
-    """`host` and `mqtt_port` are for devices; `exposed`: whether other machines reach them."""
+    """`host` and `mqtt_port` are for devices; `exposed`: whether other machines reach them.
+    `events` and `provisioning`: connection strings of these endpoints."""
 
     service: Secret
+    events: Secret
+    provisioning: Secret
     host: str
     mqtt_port: int
     exposed: bool
@@ -38,6 +41,8 @@ def announced(server: HubServer) -> Iterator[None]:
     content = json.dumps(
         {
             "service": server.service_connection_string(),
+            "events": server.event_hub_connection_string(),
+            "provisioning": server.provisioning_connection_string(),
             "host": server.device_host,
             "mqtt_port": server.port("MQTT"),
             "exposed": server.exposed is not None,
@@ -65,6 +70,8 @@ def find(workspace: Path) -> RunningHub:
         found = json.loads(read_file(path))
         return RunningHub(
             Secret(found["service"]),
+            Secret(found["events"]),
+            Secret(found["provisioning"]),
             str(found["host"]),
             int(found["mqtt_port"]),
             bool(found["exposed"]),

@@ -181,6 +181,7 @@ class HubServer:
             if self.exposed is not None:
                 _refuse_known_keys(self.hub)
             self._options.apply(self.hub)
+            self.hub.policies.ensure(PROVISIONING_OWNER, (REGISTRY_READ, REGISTRY_WRITE))
             contexts = {
                 True: device_context(self.certificates.server),
                 False: server_context(self.certificates.server),
@@ -245,8 +246,6 @@ class HubServer:
 
     def provisioning_connection_string(self) -> str:
         """For services that make enrolments; the policy has the name that Azure gives it."""
-        permissions = (REGISTRY_READ, REGISTRY_WRITE)
-        self.hub.policies.ensure(PROVISIONING_OWNER, permissions)
         return self.service_connection_string(PROVISIONING_OWNER)
 
     def event_hub_connection_string(self, policy: str = "service") -> str:

@@ -19,7 +19,7 @@ TEXT = """Do it.
 def test_paragraphs_flow_and_what_is_indented_stays():
     assert flowing(TEXT) == (
         "Do it.\n\nIt is done in two lines.\n\n[bold]Example[/bold]\n\n"
-        "    thermo it      (now)\n    thermo it --later"
+        "[bold][/bold]    thermo it      (now)\n    thermo it --later"
     )
 
 
