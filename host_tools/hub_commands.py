@@ -55,6 +55,17 @@ TierOption = Annotated[
 ]
 
 
+FaultOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KIND[=VALUE][@COUNT]",
+        help="Fail devices on purpose, for the first COUNT connections or for ever: refuse, "
+        "drop, kill=BYTES, half-open=BYTES, delay=MS, loris=MS, throttle=BYTES; "
+        "certificate=KIND, clock=SECONDS, duplicates. Repeatable.",
+    ),
+]
+
+
 @app.callback()
 def hub() -> None:
     """A local Azure IoT Hub, for Microsoft's unmodified SDKs and for boards.
@@ -127,6 +138,7 @@ def start(
     route: RouteOption = None,
     policy: PolicyOption = None,
     tier: TierOption = None,
+    fault: FaultOption = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No log of connections.")] = False,
 ) -> None:
     """Start a hub and serve until Ctrl-C.
@@ -153,7 +165,7 @@ def start(
         format="%(asctime)s %(levelname)s %(message)s",
         datefmt="%H:%M:%S",
     )
-    options = parse_options(route or (), policy or (), tier)
+    options = parse_options(route or (), policy or (), tier, fault or ())
     ports = Ports(mqtt_port, amqp_port, https_port, emulator_port)
     server = HubServer(workspace, state, host, ports, host_name, expose=expose, options=options)
     asyncio.run(_serve(server, device, [name for name, _ in options.policies]))

@@ -11,7 +11,7 @@ import typer
 from host_tools.hub.isolation import isolate
 from host_tools.hub.launcher import exec_command
 from host_tools.hub.options import parse_options
-from host_tools.hub_commands import PolicyOption, RouteOption, TierOption
+from host_tools.hub_commands import FaultOption, PolicyOption, RouteOption, TierOption
 from host_tools.simulated_device import ordered_device
 
 # What follows the command's name is the command's, dashes or not.
@@ -38,6 +38,7 @@ def hub_exec(
     route: RouteOption = None,
     policy: PolicyOption = None,
     tier: TierOption = None,
+    fault: FaultOption = None,
     isolated: Annotated[
         bool,
         typer.Option(
@@ -78,5 +79,5 @@ def hub_exec(
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     if isolated:
         isolate()
-    options = parse_options(route or (), policy or (), tier)
+    options = parse_options(route or (), policy or (), tier, fault or ())
     return exec_command(command, thermostat, state, ordered_device, options)

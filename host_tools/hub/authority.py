@@ -50,20 +50,28 @@ def names_of(certificate: x509.Certificate) -> frozenset[str]:
     return frozenset([*found.get_values_for_type(x509.DNSName), *map(str, addresses)])
 
 
-def make_authority(now: datetime.datetime) -> Identity:
-    """Return a fresh authority that may sign servers, and no further authorities."""
+def make_authority(now: datetime.datetime, above: Identity | None = None) -> Identity:
+    """Return a fresh authority that may sign servers, and no further authorities. It vouches for
+    itself, or another does: `above`."""
     key = rsa.generate_private_key(65537, _KEY_BITS)
     # A name of its own: clients that trust several authorities find the right one by it.
     name = _subject(f"Local IoT hub authority {os.urandom(4).hex()}")
-    builder = _builder(name, name, key.public_key(), key.public_key(), now, _AUTHORITY_LIFE)
+    issuer, signer = (name, key) if above is None else (above.certificate.subject, above.key)
+    builder = _builder(name, issuer, key.public_key(), signer.public_key(), now, _AUTHORITY_LIFE)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     builder = builder.add_extension(_usage(signs_certificates=True), critical=True)
-    return Identity(builder.sign(key, hashes.SHA256()), key)
+    return Identity(builder.sign(signer, hashes.SHA256()), key)
 
 
-def make_server(authority: Identity, names: frozenset[str], now: datetime.datetime) -> Identity:
-    """Return a server certificate for `names`, host names and IP addresses alike."""
-    key = rsa.generate_private_key(65537, _KEY_BITS)
+def make_server(
+    authority: Identity,
+    names: frozenset[str],
+    now: datetime.datetime,
+    key: rsa.RSAPrivateKey | None = None,
+) -> Identity:
+    """Return a server certificate for `names`, host names and IP addresses alike; with a key of
+    its own unless one is given."""
+    key = key or rsa.generate_private_key(65537, _KEY_BITS)
     issuer = authority.certificate.subject
     builder = _builder(
         _subject("Local IoT hub"),

@@ -87,6 +87,14 @@ def prepare(
     return certificates
 
 
+def load_authority(workspace: Path) -> Identity:
+    """The authority of a workspace that is ready. Raises WorkspaceError."""
+    found = _load(Certificates(workspace).authority)
+    if found is None:
+        raise WorkspaceError(f"the folder {workspace} has no authority; start the hub in it")
+    return found
+
+
 def _make_folder(folder: Path) -> None:
     """Make the folder with mode 0700, or check that the one there is safe for keys."""
     with contextlib.suppress(FileExistsError):

@@ -11,8 +11,10 @@ no socket, no task and no open file behind.
 from __future__ import annotations
 
 import contextlib
+import datetime
 import itertools
 import socket
+import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +30,8 @@ from host_tools.hub.endpoints import amqp, mqtt
 from host_tools.hub.endpoints.managed_identity import PATH, add_managed_identity
 from host_tools.hub.endpoints.rest import rest_app
 from host_tools.hub.endpoints.websocket import add_websockets
+from host_tools.hub.fault_certificates import make_bad_server
+from host_tools.hub.fault_door import faulty_door, twice
 from host_tools.hub.listeners import (
     Serve,
     ServerError,
@@ -176,7 +180,8 @@ class HubServer:
             self.certificates = certificates.prepare(self._workspace, names)
             storage = Storage(self._state)
             stack.callback(storage.close)
-            self.hub = Hub(self.host_name, storage, self._clock, names)
+            ahead_s = self._options.faults.clock_s
+            self.hub = Hub(self.host_name, storage, lambda: self._clock() + ahead_s, names)
             self.hub.transfers.containers = LocalContainers(has_folders=self.exposed is None)
             if self.exposed is not None:
                 _refuse_known_keys(self.hub)
@@ -187,16 +192,43 @@ class HubServer:
                 False: server_context(self.certificates.server),
             }
             await stack.enter_async_context(swept(self.hub))
-            for kind, bound in sockets:
-                context = contexts[kind.is_for_devices]
+            for kind, outer in sockets:
+                context, bound = contexts[kind.is_for_devices], outer
+                if kind.serve is mqtt.serve_connection:
+                    kind, context, bound = await self._with_faults(kind, context, outer, stack)
                 serving = (
                     serve_streams(bound, context if kind.has_tls else None, kind.serve, self.hub)
                     if kind.serve
                     else serve_https(bound, context, self._web_app())
                 )
                 await stack.enter_async_context(serving)
-                self.doors.append(Door(kind.name, kind.use, *bound.getsockname()))
+                self.doors.append(Door(kind.name, kind.use, *outer.getsockname()))
             self._stack = stack.pop_all()
+
+    async def _with_faults(
+        self,
+        kind: _Kind,
+        context: ssl.SSLContext,
+        bound: socket.socket,
+        stack: contextlib.AsyncExitStack,
+    ) -> tuple[_Kind, ssl.SSLContext, socket.socket]:
+        """The door of devices as the options want it; without faults as it is."""
+        faults = self._options.faults
+        if faults.duplicates:
+            kind = kind._replace(serve=twice(mqtt.serve_connection))
+        if faults.certificate is not None:
+            context = self._bad_context(faults.certificate)
+        if faults.connections:
+            bound = await stack.enter_async_context(faulty_door(bound, faults.sequence()))
+        return kind, context, bound
+
+    def _bad_context(self, kind: str) -> ssl.SSLContext:
+        authority = certificates.load_authority(self._workspace)
+        names = frozenset({"localhost", self.host, self.host_name, self._address})
+        now = datetime.datetime.now(datetime.timezone.utc)
+        path = self._workspace / "fault.pem"
+        certificates.write_private(path, make_bad_server(kind, authority, names, now).to_pem())
+        return device_context(path)
 
     def _bind(self, stack: contextlib.ExitStack | contextlib.AsyncExitStack) -> list[_Bound]:
         """A socket for each kind of door; the exposed address has the same ports as loopback."""
