@@ -30,6 +30,7 @@ from host_tools import (
 from host_tools.backup import BackupError
 from host_tools.board_files import BoardFilesError
 from host_tools.board_link import BoardError
+from host_tools.certify import commands as certify_commands
 from host_tools.changes import ProvisionError
 from host_tools.cloud import (
     device_commands,
@@ -109,6 +110,7 @@ _MANUAL = """The thermostat's tools: a local Azure IoT Hub, and what belongs to 
   thermo events                      (what they send)
   thermo query "SELECT * FROM devices"
   thermo jobs, thermo dps            (fleets)
+  thermo certify bedroom             (does it do what its model says?)
 
 [bold]Files[/bold]
 
@@ -150,6 +152,7 @@ app.command("send")(message_commands.send)
 app.command("events")(message_commands.events)
 app.add_typer(job_commands.app, name="jobs")
 app.add_typer(enrollment_commands.app, name="dps")
+app.command("certify")(certify_commands.certify)
 lay_out(app)
 
 

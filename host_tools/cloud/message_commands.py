@@ -11,7 +11,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
 import typer
@@ -186,11 +186,16 @@ def events(
     """
     connection = find(hub, workspace)
     start = _start(since)
+    end = time.monotonic() + seconds if seconds else None
+
+    def is_over() -> bool:
+        return end is not None and time.monotonic() > end
+
     view: _View = _Lines(as_json) if as_json or not screen().is_terminal else _Screen()
     shown = 0
     with told(connection.host), view:
         try:
-            for event in _events(connection, group, start, seconds):
+            for event in read_events(connection, group, start, is_over):
                 if device_id is None or event["device"] == device_id:
                     view.show(event)
                     shown += 1
@@ -253,10 +258,11 @@ def _start(text: str) -> Any:
     return datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=seconds)
 
 
-def _events(
-    connection: HubConnection, group: str, start: Any, seconds: float
+def read_events(
+    connection: HubConnection, group: str, start: Any, is_over: Callable[[], bool]
 ) -> Iterator[dict[str, Any]]:
-    """Events as they come, from all partitions, until `seconds` have passed (0: for ever)."""
+    """Events as they come, from all partitions, until `is_over()`. Raises ServiceError, and what
+    the SDK raises."""
     if connection.events is None:
         raise ServiceError(
             f"where events are read is not known; set {EVENTS_VARIABLE} to the connection string "
@@ -271,9 +277,8 @@ def _events(
     arrived: queue.Queue[Any] = queue.Queue(_QUEUED)
     thread = threading.Thread(target=_receive, args=(client, start, arrived), daemon=True)
     thread.start()
-    end = time.monotonic() + seconds if seconds else None
     try:
-        while end is None or time.monotonic() < end:
+        while not is_over():
             try:
                 found = arrived.get(timeout=0.2)
             except queue.Empty:
@@ -314,6 +319,8 @@ def _document(event: Any) -> dict[str, Any]:
         "component": annotations.get("dt-subject", ""),
         "model": annotations.get("dt-dataschema", ""),
         "source": annotations.get("iothub-message-source", ""),
+        "contentType": event.content_type,
+        "contentEncoding": annotations.get("content-encoding", ""),
         "properties": {_text(n): _text(v) for n, v in (event.properties or {}).items()},
         "body": body,
     }
