@@ -105,8 +105,7 @@ def set_desired(
         remarks().print(f"desired version {version}", markup=False)
         for path, answer in answers:
             screen().print(Text(f"{path}: {cell(answer) if answer else 'no answer in time'}"))
-    refused = [path for path, answer in answers if not answer or answer["ac"] >= 300]
-    return 3 if refused else 0
+    return 0 if all(is_accepted(answer) for _, answer in answers) else 3
 
 
 @app.command()
@@ -190,12 +189,22 @@ def query(
     if as_json:
         print_json(rows)
         return
-    if rows and "deviceId" in rows[0]:
-        names = ["deviceId", "connectionState", "modelId", "tags"]
-    else:
-        names = list(dict.fromkeys(name for row in rows for name in row))[:_MOST_COLUMNS]
+    names = columns(rows)
     print_table(names, [[row.get(name) for name in names] for row in rows])
     remarks().print(f"{len(rows)} rows", markup=False)
+
+
+def columns(rows: list[dict[str, Any]]) -> list[str]:
+    """What a table of `rows` shows: of whole twins the gist, else what the query chose."""
+    if rows and {"deviceId", "desired", "reported"} <= set(rows[0]):
+        return ["deviceId", "connectionState", "modelId", "tags"]
+    return list(dict.fromkeys(name for row in rows for name in row))[:_MOST_COLUMNS]
+
+
+def is_accepted(answer: Any) -> bool:
+    """Whether a device's acknowledgement says yes; any device's, so `ac` may be anything."""
+    code = answer.get("ac") if isinstance(answer, dict) else None
+    return isinstance(code, int) and 200 <= code < 300
 
 
 def print_json_line(value: Any) -> None:

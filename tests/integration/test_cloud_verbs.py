@@ -104,6 +104,8 @@ def test_twins_and_queries(run):
     assert [row["deviceId"] for row in rows] == ["t1"]
     rows = run("query", "SELECT deviceId, connectionState FROM devices", "--json").json()
     assert {"deviceId": "t1", "connectionState": "Connected"} in rows
+    table = run("query", "SELECT deviceId, tags.name AS called FROM devices").out
+    assert "the kitchen" in table
     assert run("query", "SELECT COUNT() AS n FROM devices", "--json").json()[0]["n"] >= 2
     wrong = run("query", "SELECT FROM")
     assert wrong.code == 1
