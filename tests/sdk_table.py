@@ -94,7 +94,7 @@ def _called(client: Client, texts: list[str]) -> set[str]:
     for text in texts:
         if wanted.search(text):
             names.update(re.findall(r"\.(\w+)\(", text))
-            names.update(re.findall(r"\.(on_\w+) = ", text))
+            names.update(re.findall(r"\.(on_\w+|provisioning_payload) = ", text))
             if f"{client.name}(" in text or f"{client.name}." in text:
                 names.add("__init__")
     return names

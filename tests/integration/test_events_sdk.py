@@ -325,6 +325,24 @@ def test_aio_and_the_uamqp_transport(folder):
             return found
 
         assert len(asyncio.run(asyncio.wait_for(read(), 20))) >= 20
+
+        async def read_batches():
+            client, found = AsyncConsumer.from_connection_string(TEXT, "$Default"), []
+            (hub, part) = await client.get_eventhub_properties(), await client.get_partition_ids()
+            assert hub["partition_ids"] == part == ["0", "1"]
+            known = [await client.get_partition_properties(each) for each in part]
+            assert not all(each["is_empty"] for each in known)
+            async def take(context, events):
+                found.extend(events)
+            reading = asyncio.create_task(client.receive_batch(take, starting_position="-1"))
+            while len(found) < 20:
+                await asyncio.sleep(0.05)
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+            await client.close()
+            return found
+
+        assert len(asyncio.run(asyncio.wait_for(read_batches(), 20))) >= 20
         client, found = consumer(uamqp_transport=True), []
         assert client.get_eventhub_properties()["partition_ids"] == ["0", "1"]
         def take(context, event):

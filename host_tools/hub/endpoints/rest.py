@@ -100,6 +100,11 @@ async def _read(request: web.Request) -> bytes:
     except (web.RequestPayloadError, HttpProcessingError, ConnectionError):
         # The last of these: the client left in the middle of it, and will not read this either
         raise malformed("The body is not what its headers say.") from None
+    except RuntimeError:
+        # aiohttp's word for a client that had left before its body was asked for
+        if request.transport is not None:
+            raise
+        raise malformed("The client left before its body was read.") from None
 
 
 def _to_response(answer: Answer) -> web.Response:

@@ -4,6 +4,10 @@ import asyncio
 import gzip
 import json
 
+import pytest
+from aiohttp import StreamReader
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.test_utils import make_mocked_request
 from doubles.hub_connection import FakeConnection
 from doubles.hub_in_memory import make_hub
 from doubles.rest_client import VERSION, ask, exchange, raw_request, token
@@ -11,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from host_tools.hub.endpoints import rest_devices, rest_modules, rest_query
-from host_tools.hub.endpoints.rest import MAX_BODY_BYTES
+from host_tools.hub.endpoints.rest import MAX_BODY_BYTES, _read
 from host_tools.hub.endpoints.rest_routes import LIMITED, ROUTES
 from host_tools.hub.state import methods
 from host_tools.hub.state.c2d import Message
+from host_tools.hub.state.errors import HubError
 from host_tools.hub.state.limits import QUERY, TELEMETRY
 from host_tools.hub.wire.sas import build_token
 
@@ -447,3 +452,16 @@ def test_no_document_is_the_hubs_fault(requests, field):
             raw.append(raw_request(hub, route.verb, target, [body], headers))
     for request, reply in zip(raw, asyncio.run(exchange(hub, raw)), strict=True):
         assert 200 <= reply.status < 500, request
+
+
+def test_a_client_that_left_before_its_body_was_read_is_no_fault_of_the_hub():
+    async def run():
+        protocol = BaseProtocol(asyncio.get_running_loop())  # was never connected
+        body = StreamReader(protocol, 2**16, loop=asyncio.get_running_loop())
+        request = make_mocked_request("PATCH", "/twins/dev1", payload=body)
+        request._protocol.transport = None
+        with pytest.raises(HubError) as refused:
+            await _read(request)
+        assert refused.value.http_status == 400
+
+    asyncio.run(run())
