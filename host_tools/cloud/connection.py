@@ -67,10 +67,10 @@ class HubConnection:
 
     def _client(self, name: str) -> Any:
         """Raises ServiceError when the SDK is not installed."""
-        found = getattr(_sdk("azure.iot.hub"), name)
+        found = getattr(sdk("azure.iot.hub"), name)
         if self.text is not None:
             return found.from_connection_string(self.text.reveal())
-        credential = _sdk("azure.identity").DefaultAzureCredential()
+        credential = sdk("azure.identity").DefaultAzureCredential()
         return found.from_token_credential(self.host, credential)
 
 
@@ -122,7 +122,8 @@ def _of_environment(name: str) -> Secret | None:
     return Secret(text) if text else None
 
 
-def _sdk(name: str) -> Any:
+def sdk(name: str) -> Any:
+    """A module of Microsoft's. Raises ServiceError when it is not installed."""
     try:
         return __import__(name, fromlist=["*"])
     except ImportError as error:
@@ -130,11 +131,6 @@ def _sdk(name: str) -> Any:
             f"this needs Microsoft's package {name.replace('.', '-')} ({error}); "
             "install thermo with its extra: pip install 'thermo-tools[azure]'"
         ) from None
-
-
-def sdk(name: str) -> Any:
-    """A module of Microsoft's. Raises ServiceError when it is not installed."""
-    return _sdk(name)
 
 
 @contextlib.contextmanager

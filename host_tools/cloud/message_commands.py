@@ -31,9 +31,8 @@ from host_tools.cloud.connection import (
     told,
 )
 from host_tools.cloud.device_commands import DeviceArgument
-from host_tools.cloud.output import cell, print_json, remarks, screen, waiting
+from host_tools.cloud.output import cell, print_json, print_json_line, remarks, screen, waiting
 from host_tools.cloud.patches import parse_value
-from host_tools.cloud.twin_commands import print_json_line
 from host_tools.hub.certificates import DEFAULT_WORKSPACE
 from host_tools.service import ServiceError
 

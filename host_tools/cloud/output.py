@@ -30,6 +30,11 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
+def print_json_line(value: Any) -> None:
+    """At once, and in one line: of a stream that programs read."""
+    print(json.dumps(value, ensure_ascii=False, default=str), flush=True)
+
+
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """What comes from a hub is text, never markup."""
     table = Table(box=None, pad_edge=False, header_style="bold")

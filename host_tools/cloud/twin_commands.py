@@ -10,7 +10,15 @@ from rich.text import Text
 
 from host_tools.cloud.connection import HubOption, JsonOption, WorkspaceOption, find, told
 from host_tools.cloud.device_commands import DeviceArgument
-from host_tools.cloud.output import cell, print_json, print_table, remarks, screen, waiting
+from host_tools.cloud.output import (
+    cell,
+    print_json,
+    print_json_line,
+    print_table,
+    remarks,
+    screen,
+    waiting,
+)
 from host_tools.cloud.patches import build_patch, changes, mark_components
 from host_tools.hub.certificates import DEFAULT_WORKSPACE
 
@@ -205,12 +213,6 @@ def is_accepted(answer: Any) -> bool:
     """Whether a device's acknowledgement says yes; any device's, so `ac` may be anything."""
     code = answer.get("ac") if isinstance(answer, dict) else None
     return isinstance(code, int) and 200 <= code < 300
-
-
-def print_json_line(value: Any) -> None:
-    import json
-
-    print(json.dumps(value, ensure_ascii=False, default=str), flush=True)
 
 
 def _all_rows(registry: Any, text: str, most: int) -> list[dict[str, Any]]:

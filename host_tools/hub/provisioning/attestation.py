@@ -14,10 +14,13 @@ import secrets
 from dataclasses import dataclass, field
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 
-from host_tools.hub.state.device_authorities import parse_certificate, thumbprints
+from host_tools.hub.state.device_authorities import (
+    has_signed_directly,
+    parse_certificate,
+    thumbprints,
+)
 from host_tools.hub.state.documents import Json, JsonObject
 from host_tools.hub.state.errors import argument_invalid
 from host_tools.hub.wire.sas import SasToken
@@ -50,7 +53,7 @@ class Attestation:
             return False
         known = [parse_certificate(text.encode()) for text in self.certificates]
         if is_group:
-            return any(_has_signed(each, certificate) for each in known)
+            return any(has_signed_directly(each, certificate) for each in known)
         return any(thumbprints(each) == thumbprints(certificate) for each in known)
 
     def device_keys(self, registration_id: str, is_group: bool) -> tuple[str, ...]:
@@ -158,11 +161,3 @@ def _info(pem: str) -> JsonObject:
         "serialNumber": f"{found.serial_number:X}",
         "version": 3,
     }
-
-
-def _has_signed(authority: x509.Certificate, certificate: x509.Certificate) -> bool:
-    try:
-        certificate.verify_directly_issued_by(authority)
-    except (ValueError, TypeError, InvalidSignature):
-        return False
-    return True

@@ -79,7 +79,7 @@ class DeviceAuthorities:
         found = parse_certificate(proof)
         if common_name(found) != authority.code:
             raise argument_invalid("The proof's common name is not the verification code.")
-        if not _has_signed(authority.certificate, found):
+        if not has_signed_directly(authority.certificate, found):
             raise argument_invalid("The proof is not signed by the authority's key.")
         return self._keep(replace(authority, is_verified=True))
 
@@ -103,7 +103,7 @@ class DeviceAuthorities:
         return any(
             each.is_verified
             and self._holds(each.certificate)
-            and _has_signed(each.certificate, certificate)
+            and has_signed_directly(each.certificate, certificate)
             for each in self._found.values()
         ) and self._holds(certificate)
 
@@ -148,7 +148,8 @@ def _may_sign(certificate: x509.Certificate) -> bool:
     return found.value.ca
 
 
-def _has_signed(authority: x509.Certificate, certificate: x509.Certificate) -> bool:
+def has_signed_directly(authority: x509.Certificate, certificate: x509.Certificate) -> bool:
+    """Whether it is signed by the key of `authority`, and named as its issuer."""
     try:
         certificate.verify_directly_issued_by(authority)
     except (ValueError, TypeError, InvalidSignature):
