@@ -71,12 +71,14 @@ def sizes(made: Parts) -> tuple[int, int]:
     return cloud + umqtt, firmware
 
 
-def run(made: Parts, program: str, heap: str, *arguments: str) -> dict[str, int]:
-    """What `program` prints. Raises RuntimeError when it fails."""
+def run(made: Parts, program: str, heap: str, *arguments: str, **variables: str) -> dict[str, int]:
+    """What `program` prints, with `variables` in its environment. Raises RuntimeError when it
+    fails."""
     unit = ROOT / "tests" / "unit"
     folders = (BOARD, unit, unit / "iothub", unit / "thermostat")
     relative = [os.path.relpath(each, made.working_folder()) for each in folders]
-    environment = dict(os.environ, MICROPYPATH=":".join([made.search_path(), *relative]))
+    search_path = ":".join([made.search_path(), *relative])
+    environment = {**os.environ, "MICROPYPATH": search_path, **variables}
     done = subprocess.run(
         [str(made.interpreter), "-X", f"heapsize={heap}", str(BOARD / program), *arguments],
         env=environment,
@@ -88,5 +90,7 @@ def run(made: Parts, program: str, heap: str, *arguments: str) -> dict[str, int]
     )
     if done.returncode != 0:
         raise RuntimeError(f"{program} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-    figures = (line.split() for line in done.stdout.splitlines())
+    lines = (line.split() for line in done.stdout.splitlines())
+    # The others are the firmware's log
+    figures = (words for words in lines if len(words) == 2 and words[1].isdigit())
     return {name: int(figure) for name, figure in figures}

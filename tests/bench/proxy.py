@@ -65,11 +65,13 @@ class Passage:
 class Proxy:
     """Listens on `host`, leads to `target`; `passages` in the order of their coming."""
 
-    def __init__(self, host: str, target: tuple[str, int], delay_s: float = 0.0) -> None:
+    def __init__(
+        self, host: str, target: tuple[str, int], delay_s: float = 0.0, port: int = 0
+    ) -> None:
         self.passages: list[Passage] = []
         self._target = target
         self._delay_s = delay_s
-        self._listener = socket.create_server((host, 0))
+        self._listener = socket.create_server((host, port))
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 

@@ -24,6 +24,7 @@ from tests.unit.doubles import mqtt_bytes
 
 # The largest packet that the device sends
 LARGEST_BYTES = 64 * 1024
+MQTT_PORT = 8883
 _TWIN = b'{"desired":{"$version":1},"reported":{"$version":1}}'
 
 
@@ -43,11 +44,12 @@ class Sink:
         self,
         host: str,
         context: ssl.SSLContext | None,
+        port: int = 0,
         on_telemetry: Callable[[int], None] = lambda number: None,
     ) -> None:
         self._context = context
         self._on_telemetry = on_telemetry
-        self._listener = socket.create_server((host, 0))
+        self._listener = socket.create_server((host, port))
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -134,7 +136,8 @@ def _filters(body: bytes) -> int:
 
 @contextlib.contextmanager
 def sink_process(host: str, certificate_and_key: Path) -> Iterator[tuple[int, int]]:
-    """A sink in a process of its own, so that the device has a core to itself: its ports."""
+    """A sink in a process of its own, so that the device has a core to itself: its ports, of
+    which the first, with TLS, is the one that no SDK can change."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.bench.sink", host, str(certificate_and_key)],
         cwd=ROOT,
@@ -153,7 +156,7 @@ def sink_process(host: str, certificate_and_key: Path) -> Iterator[tuple[int, in
 
 def main() -> None:
     host, certificate_and_key = sys.argv[1:]
-    secure = Sink(host, server_context(Path(certificate_and_key)))
+    secure = Sink(host, server_context(Path(certificate_and_key)), MQTT_PORT)
     plain = Sink(host, None)
     print(secure.port, plain.port, flush=True)
     sys.stdin.read()

@@ -2,17 +2,20 @@
 
 import pytest
 
-from tests.bench import device
+from host_tools.simulated_device import parts
+from tests.bench import day, device, wire
 from tests.bench.rows import BUDGETS, row
 
 
 @pytest.fixture(scope="module")
-def found():
-    return {each["name"]: each for each in device.rows(publishes=3000, patches=500)}
+def found(tmp_path_factory):
+    rows = device.rows(publishes=3000, patches=500) + day.rows()
+    rows += wire.byte_rows(parts(), tmp_path_factory.mktemp("wire"))
+    return {each["name"]: each for each in rows}
 
 
 @pytest.mark.parametrize("name", [name for name in BUDGETS if "held" in BUDGETS[name]])
-def test_a_byte_count_is_within_what_it_is_held_to(found, name):
+def test_a_count_is_within_what_it_is_held_to(found, name):
     assert found[name]["value"] <= BUDGETS[name]["held"], found[name]
 
 
@@ -25,3 +28,10 @@ def test_what_is_needed_on_demand_exists():
 def test_a_figure_beyond_its_budget_is_told():
     assert row("token_garbage", 1500)["ok"] is True
     assert row("token_garbage", 1501)["ok"] is False
+
+
+def test_a_budget_may_be_a_peers_figure():
+    assert row("command_p99", 9.9, "another", 10)["ok"] is True
+    assert row("command_p99", 10.1, "another", 10)["ok"] is False
+    assert row("telemetry_rate", 190, "another", 100)["ok"] is False
+    assert row("telemetry_rate", 190)["ok"] is None

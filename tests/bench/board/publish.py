@@ -1,10 +1,13 @@
-"""QoS 1 telemetry at a sink, all acknowledged: WHO HOST PORT ROOT COUNT. Prints the µs it took.
+"""QoS 1 telemetry at a sink, all acknowledged: WHO HOST PORT ROOT COUNT [FOLDER].
+
+Prints the µs it took.
 
 WHO: `window`      this firmware, as many messages on their way as its settings allow
      `one`         the same, each message only when the one before is acknowledged
      `nodelay`     umqtt.simple with a minimal hub layer and TCP_NODELAY over TLS
      `umqtt`       the same without TCP_NODELAY, as umqtt.simple is
      `plain`       the same without TLS
+     `iotc`        micropython-iotc in FOLDER, with TCP_NODELAY, at QoS 0: it has no other
 """
 
 import asyncio
@@ -139,9 +142,60 @@ def peer(host, port, root, count, who):
     return took
 
 
+class Known:
+    """What iotc has been told by provisioning before."""
+
+    def __init__(self, credentials):
+        self.credentials = credentials
+
+    def retrieve(self):
+        return self.credentials
+
+    def persist(self, credentials):
+        pass
+
+
+class Unused:
+    """Modules that iotc imports, for what is not done here."""
+
+    islice = None
+
+
+def iotc(host, port, root, count, folder):
+    """`port` is 8883: it knows no other."""
+    import minimal_hub
+    import umqtt.simple
+
+    sys.path.append(folder)
+    # What umqtt.robust adds is another try after a failure
+    sys.modules["umqtt.robust"] = umqtt.simple
+    sys.modules["urequests"] = sys.modules["itertools"] = Unused
+    sys.modules["ussl"] = Secure(host, root, True)
+    from iotc import ConsoleLogger, IoTCClient, IoTCConnectType, IoTCLogLevel
+    from iotc.provision import Credentials
+
+    user = host + "/stove-1/?api-version=2019-03-30"
+    known = Known(Credentials(host, user, minimal_hub.token(host, "stove-1", KEY, EXPIRY_S)))
+    quiet = ConsoleLogger(IoTCLogLevel.DISABLED)
+    client = IoTCClient("scope", "stove-1", IoTCConnectType.DEVICE_KEY, KEY, quiet, known)
+    client.connect()
+    mqtt = client._mqtt_client
+    began = time.ticks_us()
+    for number in range(count):
+        client.send_telemetry({"temperature": (2111 + number % 9) / 100}, {"$.sub": "thermostat1"})
+    # The twin's answer may lie before the one that says that all has arrived
+    mqtt.ping()
+    mqtt.wait_msg()
+    took = time.ticks_diff(time.ticks_us(), began)
+    mqtt.disconnect()
+    return took
+
+
 who, host, port, root, count = sys.argv[1:6]
 work = (host, int(port), root, int(count))
 if who in ("window", "one"):
     print("took_us", asyncio.run(own(*work, 1 if who == "one" else 2 * Settings.window)))
+elif who == "iotc":
+    print("took_us", iotc(*work, sys.argv[6]))
 else:
     print("took_us", peer(*work, who))
