@@ -37,6 +37,12 @@ def come_up():
 
     boots = 0
     recovery.come_up(root, slot, good)
+    if app.cloud:
+        crash = recovery.take_untold(board.data_path + "/crash.txt")
+        if not crash and board.reset_cause() == "watchdog":
+            crash = "watchdog"
+        if crash:
+            app.cloud.tell_crash(crash)
     modules.forget(("system.recovery",))
 
 

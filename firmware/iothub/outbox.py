@@ -6,9 +6,11 @@ oldest first when there is no room, and is counted. A packet leaves its queue on
 acknowledgement once it was sent, so one that may have arrived is never also counted as dropped,
 and one half written never moves. At any time exactly:
 
-    accepted == telemetry.acked + dropped + packets in `telemetry`
+    accepted == telemetry.acked + dropped + spilled + packets in `telemetry`
 
-Everything is allocated once; a message costs no heap.
+Everything is allocated once; a message costs no heap. What would be displaced goes to a place
+outside of RAM first, if there is one, and comes back when the rest has left: younger ones
+overtake it, but it says when it was made.
 Source: OASIS MQTT 3.1.1, §2.2.3 (lengths), §2.3.1 (packet ids), §3.3 (PUBLISH), §4.4 (DUP).
 """
 
@@ -20,6 +22,8 @@ _DUP = const(0x08)
 # What a packet has besides topic and payload: type, length (two bytes at most), their length, id
 _FRAME_BYTES = const(7)
 _LONGEST_PACKET = const(16384)
+# What goes out of RAM at once: with its own overhead one erase block of 4096
+_PIECE_BYTES = const(3500)
 
 
 class Queue:
@@ -79,9 +83,8 @@ class Queue:
             at += self.size(at)
         return -1
 
-    def remove(self, at):
-        """Close the gap of the packet at `at`; return its size."""
-        size = self.size(at)
+    def remove(self, at, size):
+        """Close the gap of the packets in `size` bytes from `at`; return that."""
         self.end -= size
         if at < self.end:
             self.buffer[at : self.end] = memoryview(self.buffer)[at + size : self.end + size]
@@ -94,6 +97,9 @@ class Outbox:
     def __init__(self, window, packet_bytes, telemetry_bytes, answer_bytes):
         self.accepted = 0  # telemetry messages taken
         self.dropped = 0  # of these, displaced by newer ones
+        self.spilled = 0  # of these, outside of RAM
+        self.open_spill = None  # gives a place outside of RAM, see `system.spill`
+        self.spill = None  # that, while something is there
         self.in_flight = 0  # packets sent on this link that the hub has not acknowledged
         self.telemetry = Queue(telemetry_bytes)
         self.answers = Queue(answer_bytes)
@@ -112,12 +118,48 @@ class Outbox:
             return False
         self.accepted += 1
         while not self.telemetry.put(topic, suffix, payload, size):
-            self.dropped += 1
             oldest = self.telemetry.find(0)
+            if oldest >= 0 and self._move_out(oldest):
+                continue
+            self.dropped += 1
             if oldest < 0:
                 break  # all the others may have arrived: it is the newest that goes
-            self.telemetry.remove(oldest)
+            self.telemetry.remove(oldest, self.telemetry.size(oldest))
         return True
+
+    def recover(self):
+        """Take over what an earlier run has left outside of RAM."""
+        self.spill = self.open_spill()
+        self.spilled = self.spill.waiting
+        self.accepted += self.spilled
+
+    def _move_out(self, at):
+        """Move packets that were never sent, from `at`, out of RAM; False if they stay."""
+        if self.open_spill is None:
+            return False
+        queue, end, count = self.telemetry, at, 0
+        while end < queue.end and end - at < _PIECE_BYTES:
+            end += queue.size(end)
+            count += 1
+        try:
+            self.spill = self.spill or self.open_spill()
+            lost = self.spill.put(memoryview(queue.buffer)[at:end], count)
+        except (OSError, MemoryError):
+            self.open_spill = None  # full or broken: not tried again in this run
+            return False
+        self.spilled += count - lost
+        self.dropped += lost
+        queue.remove(at, end - at)
+        return True
+
+    def _refill(self):
+        """What was taken in last has been acknowledged: take in the next."""
+        count, self.telemetry.end = self.spill.take(self.telemetry.buffer)
+        self.spilled -= count
+        if not self.telemetry.end:
+            self.dropped += count
+            if not count:
+                self.spill = None
 
     def next_id(self):
         """A packet id from 1 to 65535 that is not in flight."""
@@ -128,6 +170,8 @@ class Outbox:
 
     def send(self, client):
         """Give `client` what it and the window have room for, answers first. Raises LinkError."""
+        if self.spill is not None and not self.telemetry.end:
+            self._refill()
         for queue in self._queues:
             while queue.sent < queue.end and self.in_flight < self._window and not client.left:
                 buffer, at = queue.buffer, queue.sent
@@ -147,7 +191,7 @@ class Outbox:
         for queue in self._queues:
             at = queue.find(packet_id)
             if 0 <= at < queue.sent:
-                queue.sent -= queue.remove(at)
+                queue.sent -= queue.remove(at, queue.size(at))
                 queue.acked += 1
                 self.in_flight -= 1
                 return True

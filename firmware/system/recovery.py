@@ -2,6 +2,7 @@
 
     boots, slot   beside boot.py, whose files they are: this start was a good one
     crash.txt     what ended the last few starts, for whoever looks after the board
+    crash.txt.told   the last of them has been told to the hub as well
 
 Of a crash only places in the program and the kind of error are kept: the text of an error may be
 made of what was being worked on, a connection string for example.
@@ -15,6 +16,8 @@ from micropython import const
 
 _LARGEST_BYTES = const(2048)
 _MOST_PLACES = const(12)
+_ENTRY = const(b"crash, ")
+_TOLD = const(".told")
 # The texts of these name things of the program, or say how much memory was wanted
 _HARMLESS = const(("ImportError", "AttributeError", "NameError", "SyntaxError", "MemoryError"))
 
@@ -52,6 +55,19 @@ def note_crash(path, title, error):
         # Whole entries: from the first that begins within the last so many bytes
         content = content[content.find(b"\ncrash, ", -_LARGEST_BYTES) + 1 :][-_LARGEST_BYTES:]
     keep(path, content)
+    try:
+        os.remove(path + _TOLD)
+    except OSError:
+        pass  # none of them had been told
+
+
+def take_untold(path):
+    """The last entry of the file at `path`, once; "" if there is none or it has been told."""
+    at = _last_bytes(path).rfind(_ENTRY)
+    if at < 0 or _last_bytes(path + _TOLD):
+        return ""
+    keep(path + _TOLD, b"1")
+    return _last_bytes(path)[at:].decode()
 
 
 def summary(traceback):

@@ -4,6 +4,8 @@ and what they tell of their own accord.
 Temperatures are ints in 0.01 °C up to here, and numbers in °C from here on.
 """
 
+import json
+
 from micropython import const
 from pnp.device import Rejected, Unavailable
 from pnp.telemetry import Telemetry
@@ -11,6 +13,8 @@ from system.clock import format_utc, parse_utc
 
 # A restart that is further away than a day was not meant
 _LONGEST_DELAY_S = const(86400)
+# Of a crash that is told, in characters: kind, and the last places that fit a packet
+_LONGEST_CRASH = const(200)
 
 
 def degrees(centi_c):
@@ -166,6 +170,11 @@ class Cloud:
             self.telemetry.values[0] = self.board.heap_in_use() * 10 // 1024
             self.telemetry.send()
             self._memory.note_sent(0)
+
+    def tell_crash(self, text):
+        """Send what ended an earlier start: telemetry beside the model, for people."""
+        body = json.dumps({"lastCrash": text[:_LONGEST_CRASH]}).encode()
+        self.session.send(self.session.telemetry_topic(), body, len(body))
 
     def statistics(self, found):
         """Add the counters of messages to the dict `found`."""

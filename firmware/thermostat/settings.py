@@ -172,6 +172,8 @@ TABLES = {
         " packet_bytes 512 256 8192"
         # Waiting telemetry: about 40 messages
         " telemetry_bytes 6144 2048 262144"
+        # Telemetry on flash when that is full, about 230 messages; 0: none, the oldest is dropped
+        " spill_bytes 32768 0 1048576"
         # Waiting command answers, never displaced
         " answer_bytes 2048 1024 65536"
         # Largest reported patch, without its topic

@@ -27,6 +27,7 @@ ON_DEMAND = {
     "system/console",
     "system/description",
     "system/recovery",
+    "system/spill",
     "system/store",
     "system/tls",
     "thermostat/assembly",

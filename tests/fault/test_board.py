@@ -23,7 +23,7 @@ def test_f21_power_cuts(row, full):
     """On LittleFS 2, the power going within each programmed byte and at each erase."""
     found = on_board.run("power_cuts.py", *((1, 20) if full else (7, 3)), timeout=1500)
     row(
-        "old or new: configuration, its first, set points, slot marker"
+        "old or new, whole or none: configuration, set points, slot marker, spilled messages"
         + (", at 60,000 cuts or more" if full else ""),
         f"{found['cuts']} cuts: {found['bad']} mixed or lost",
         found["bad"] == 0 and found["cuts"] >= (60_000 if full else 500),

@@ -1,8 +1,10 @@
 """Days without a hub, ids that wrap, ticks that wrap: every message is accounted for."""
 
 from doubles.clock import FakeClock
+from doubles.fs import FakeFlash
 from doubles.hub_script import Bench, FakeHub
 from doubles.settings import Settings
+from system.spill import Spill
 
 MESSAGES = 8640
 PERIOD_MS = 10_000
@@ -31,9 +33,19 @@ class Outage:
             self._dialer.refuse = ""
 
 
-def scripted_day(chance, longest_s, settings):
+class Flash(FakeFlash):
+    """Files in one folder, whose names are listed as a file system lists them."""
+
+    def listdir(self, path=""):
+        return sorted(name[1:] for name in self.files)
+
+
+def scripted_day(chance, longest_s, settings, spill_bytes=0):
     """A message every ten seconds for a day; returns the bench once the hub was back for long."""
     bench = Bench(settings=settings, random_below=chance.below).lasting()
+    flash = Flash()
+    if spill_bytes:
+        bench.outbox.open_spill = lambda: Spill("", spill_bytes, flash)
     outage = None
     unequal = 0
     for number in range(MESSAGES):
@@ -46,12 +58,14 @@ def scripted_day(chance, longest_s, settings):
             if outage.left_s <= 0:
                 outage = None
         outbox = bench.outbox
-        unequal += outbox.accepted != outbox.telemetry.acked + outbox.dropped + bench.waiting()
+        counted = outbox.telemetry.acked + outbox.dropped + outbox.spilled + bench.waiting()
+        unequal += outbox.accepted != counted
         bench.hub.forget()
         bench.handler.twins.clear()
         bench.log.records.clear()
     bench.dialer.refuse = ""
     bench.run(900_000)
+    bench.writes = flash.writes
     return bench, unequal
 
 
@@ -85,6 +99,39 @@ def test_f13_outages_that_do_not_fit(row, chance, full):
         f"delivered + counted as dropped = {MESSAGES} exactly, each day, and at every step",
         f"{days} days, {dropped} dropped: {differences} not accounted for, {unequal} steps uneven",
         differences == unequal == 0 and dropped > 0,
+    )
+
+
+def test_f13_outages_that_fit_flash(row, chance, full):
+    """Two hours at most, the usual RAM, and so many bytes of flash as they need."""
+    days = 30 if full else 2
+    lost = dropped = unequal = writes = 0
+    for _ in range(days):
+        bench, one_unequal = scripted_day(chance, 7200, Settings(), 256 * 1024)
+        lost += MESSAGES - len(bench.hub.numbers)
+        dropped += bench.outbox.dropped
+        unequal += one_unequal
+        writes = max(writes, bench.writes)
+    row(
+        f"0 lost of {MESSAGES} in each day, outages up to two hours, RAM for ten minutes",
+        f"{days} days: {lost} lost, {dropped} dropped, {unequal} steps uneven, "
+        f"at most {writes} writes a day",
+        lost == dropped == unequal == 0 < writes < MESSAGES // 10,
+    )
+
+
+def test_f13_outages_that_fit_nothing(row, chance, full):
+    days = 30 if full else 2
+    differences = unequal = dropped = 0
+    for _ in range(days):
+        bench, one_unequal = scripted_day(chance, 14_400, Settings(), 32 * 1024)
+        differences += abs(MESSAGES - len(bench.hub.numbers) - bench.outbox.dropped)
+        unequal += one_unequal
+        dropped += bench.outbox.dropped
+    row(
+        f"with 32 KB of flash: delivered + counted as dropped = {MESSAGES} exactly, each day",
+        f"{days} days, {dropped} dropped: {differences} not accounted for, {unequal} steps uneven",
+        differences == unequal == 0 < dropped,
     )
 
 

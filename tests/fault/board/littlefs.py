@@ -38,6 +38,9 @@ class LittleFlash:
     def remove(self, path):
         self._vfs.remove(path[self._at :])
 
+    def listdir(self, path):
+        return [entry[0] for entry in self._vfs.ilistdir(path or "/")]
+
     def mkdir(self, path):
         self._vfs.mkdir(path)
 

@@ -6,8 +6,10 @@ import sys
 from doubles.boot_world import ROOT, World
 from doubles.clock import FakeClock
 from doubles.log import FakeLog
+from iothub.outbox import Outbox
 from littlefs import LittleFlash, TornDevice, formatted
 from system import recovery
+from system.spill import Spill
 from system.store import Store
 from thermostat.setpoints import SetPoints
 
@@ -139,9 +141,42 @@ def start(number):
     yield image, ROOT, live, is_sound
 
 
+def filled(flash, count):
+    """An outbox with that many messages in it, the older of them on `flash`."""
+    outbox = Outbox(4, 256, 4096, 256)
+    outbox.open_spill = lambda: Spill("", 4000, flash)
+    for message in range(count):
+        outbox.put_telemetry(b"topic", b"", b"%05d" % message, 5)
+    return outbox
+
+
+def spilled(number):
+    """What went to flash: each message whole, in order, and no more than there were."""
+    count = 250 + 40 * number % 200
+
+    def is_sound(flash, is_done):
+        outbox = Outbox(4, 256, 4096, 256)
+        outbox.open_spill = lambda: Spill("", 4000, flash)
+        outbox.recover()
+        spill, buffer = outbox.spill, bytearray(4096)
+        found = 0
+        waiting = spill.waiting
+        while True:
+            messages, size = spill.take(buffer)
+            if not messages:
+                return found == waiting
+            # Type, length, topic's length, topic, id, five digits: 16 bytes each
+            for at in range(0, size, 16):
+                if not 0 <= int(buffer[at + 11 : at + 16]) < count:
+                    return False
+                found += 1
+
+    yield formatted(), "", lambda flash: filled(flash, count), is_sound
+
+
 cuts = bad = 0
 for number in range(CONTENTS):
-    for scenes in (configuration, set_points, start):
+    for scenes in (configuration, set_points, start, spilled):
         for scene in scenes(number):
             one, wrong = cut_everywhere(*scene)
             cuts += one

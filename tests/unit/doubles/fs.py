@@ -99,7 +99,14 @@ class _Read:
         pass
 
     def read(self, size=-1):
-        return self.content if size < 0 else self.content[:size]
+        piece = self.content if size < 0 else self.content[:size]
+        self.content = self.content[len(piece) :]
+        return piece
+
+    def readinto(self, buffer):
+        piece = self.read(len(buffer))
+        buffer[: len(piece)] = piece
+        return len(piece)
 
     def seek(self, offset):
         self.content = self.content[offset:]

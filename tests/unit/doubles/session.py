@@ -10,7 +10,7 @@ import json
 class FakeSession:
     """Copies what is sent into a buffer; allocates nothing in `send`."""
 
-    def __init__(self, room=256):
+    def __init__(self, room=512):
         self.buffer = bytearray(room)
         self.size = 0
         self.topic = None

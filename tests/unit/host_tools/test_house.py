@@ -26,6 +26,7 @@ MAY_REACH_OUT = {
     "system/names.py",
     "system/ntp.py",
     "system/recovery.py",
+    "system/spill.py",
     "system/tls.py",
     "system/store.py",
     "thermostat/assembly.py",

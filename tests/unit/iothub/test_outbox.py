@@ -253,7 +253,7 @@ def test_20000_random_turns_of_a_queue_equal_a_list():
                 at = 0
                 for _ in range(place):
                     at += queue.size(at)
-                queue.remove(at)
+                queue.remove(at, queue.size(at))
                 del model[place]
             assert queue.end <= capacity
             assert _packets(queue) == model

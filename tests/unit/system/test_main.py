@@ -19,6 +19,7 @@ class Life:
 
     WATCHDOG_LIMIT_MS = 8388
     data_path = FOLDER
+    cloud = None
 
     def __init__(self, safe=False, boots=1, run=None, start=None, leave=None):
         self.told = []

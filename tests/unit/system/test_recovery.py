@@ -16,10 +16,11 @@ def fresh():
             os.mkdir(folder)
         except OSError:
             pass
-    try:
-        os.remove(PATH)
-    except OSError:
-        pass
+    for path in (PATH, PATH + ".told"):
+        try:
+            os.remove(path)
+        except OSError:
+            pass
 
 
 def content():
@@ -104,3 +105,17 @@ def test_what_was_in_the_file_before_may_be_anything():
 
 def test_a_flash_that_takes_nothing_is_borne():
     recovery.note_crash("build/tests/no-such-folder/crash.txt", "start 1", caught(ValueError("x")))
+
+
+def test_a_crash_is_told_once():
+    fresh()
+    assert recovery.take_untold(PATH) == ""
+    recovery.note_crash(PATH, "slot a, start 1", caught(ValueError("a")))
+    recovery.note_crash(PATH, "control", caught(KeyError("b")))
+    told = recovery.take_untold(PATH)
+    assert told.startswith("crash, control: KeyError\n")
+    assert recovery.take_untold(PATH) == ""
+    # The same again is another crash
+    recovery.note_crash(PATH, "control", caught(KeyError("b")))
+    assert recovery.take_untold(PATH) == told
+    assert content().count("crash, ") == 3

@@ -436,6 +436,14 @@ def test_a_restart_is_answered_and_then_done_by_whoever_was_told():
     assert bench.restarts == [0, 86400]
 
 
+def test_a_crash_is_told_as_telemetry_that_fits_a_packet():
+    bench = Bench()
+    bench.cloud.tell_crash("crash, control: ValueError" + '\n  File "x.py", in f' * 100)
+    assert bench.session.topic == b"topic of "
+    assert bench.session.value()["lastCrash"].startswith("crash, control: ValueError\n  File")
+    assert bench.session.size < 512 - 190
+
+
 def test_the_device_information_is_the_boards_and_complete():
     bench = Bench()
     component = bench.device.component("deviceInformation")
