@@ -8,17 +8,25 @@ certification requirements.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from host_tools.certify.hub import DeviceUnderTest, wait_for
+from host_tools.certify.judging import (
+    explain_silence,
+    is_json_message,
+    judge_null,
+    judge_write,
+    judge_wrong_type,
+    schema_name,
+    telemetry_problems,
+)
 from host_tools.certify.model import Command, Interface, Property, interfaces
 from host_tools.certify.schema import example, fits, misfit
 
 OK, BAD, SKIPPED = "ok", "bad", "skipped"
 _UNKNOWN_COMMAND = "certifyDoesNotExist"
-_CODES = {"done": (200, 203), "refused": range(400, 500)}
 # Reported at the root by convention of fleets, though sample models do not name it
 _TOLERATED = ("connectivity",)
 
@@ -127,7 +135,7 @@ class Certification:
                 "property is reported",
                 subject,
                 fits(each.schema, value),
-                f"{value!r} is not of schema {_named(each.schema)}",
+                f"{value!r} is not of schema {schema_name(each.schema)}",
             )
 
     def _undeclared(self, parts: list[Interface], reported: dict[str, Any]) -> None:
@@ -160,9 +168,11 @@ class Certification:
         value = held.get("value") if isinstance(held, dict) else None
         if not fits(prop.schema, value):
             value = example(prop.schema)
-        self._write("write is acknowledged", subject, part, prop, value, _is_done(value))
-        self._write("wrong type is refused", subject, part, prop, misfit(prop.schema), _is_refused)
-        self._write("null is acknowledged", subject, part, prop, None, _is_reset)
+        self._write("write is acknowledged", subject, part, prop, value, judge_write(value))
+        self._write(
+            "wrong type is refused", subject, part, prop, misfit(prop.schema), judge_wrong_type
+        )
+        self._write("null is acknowledged", subject, part, prop, None, judge_null)
 
     def _write(
         self,
@@ -189,7 +199,7 @@ class Certification:
             problem = judge(found[0], version, prop)
         else:
             section = _section(self._device.twin()["reported"], part.name) or {}
-            problem = _without_answer(section.get(prop.name), version)
+            problem = explain_silence(section.get(prop.name), version)
         self._note(check, subject, not problem, problem)
 
     # ---- commands
@@ -230,7 +240,7 @@ class Certification:
                 "answer fits the model",
                 name,
                 fits(command.response, result),
-                f"{result!r} is not of schema {_named(command.response)}",
+                f"{result!r} is not of schema {schema_name(command.response)}",
             )
         self._wait_until_back()
 
@@ -272,14 +282,14 @@ class Certification:
         self._note(
             "telemetry is JSON",
             "-",
-            all(map(_is_json, found)),
+            all(map(is_json_message, found)),
             "a message is no JSON object, or does not say that it is (content type and encoding)",
         )
         problems = {
             problem
             for each in found
             if isinstance(each["body"], dict)
-            for problem in _problems(each, names)
+            for problem in telemetry_problems(each, names)
         }
         for kind in ("telemetry is declared", "telemetry fits the model"):
             told = sorted(text for check, text in problems if check == kind)
@@ -350,73 +360,6 @@ class Certification:
                 self._device.set_desired(whole)
 
 
-# ---- what an answer is worth: "" or what is wrong with it
-
-
-def _is_done(value: Any) -> Callable[[Any, int, Property], str]:
-    def judge(answer: dict[str, Any], version: int, prop: Property) -> str:
-        if missing := {"value", "ac", "av"} - set(answer):
-            return f"the acknowledgement has no {', '.join(sorted(missing))}"
-        if answer["ac"] not in _CODES["done"]:
-            return f"ac {answer['ac']} to {value!r}, which is of its schema"
-        used = answer["value"]
-        if not _is_near(used, value):
-            return f"ac {answer['ac']} with {used!r} in use, and {value!r} was asked for"
-        return ""
-
-    return judge
-
-
-def _is_refused(answer: dict[str, Any], version: int, prop: Property) -> str:
-    code = answer.get("ac")
-    if not isinstance(code, int) or code not in _CODES["refused"]:
-        return f"ac {code} to a value of another type"
-    if not fits(prop.schema, answer.get("value")):
-        return "the value in use is said to be of another type"
-    return ""
-
-
-def _is_reset(answer: dict[str, Any], version: int, prop: Property) -> str:
-    if answer.get("ac") not in _CODES["done"]:
-        return f"ac {answer.get('ac')} to null, which is no error"
-    value = answer.get("value")
-    return "" if value is None or fits(prop.schema, value) else "the value is of another type"
-
-
-def _without_answer(held: Any, version: int) -> str:
-    if held is not None and not isinstance(held, dict):
-        return "it is reported bare, without value, ac and av"
-    if isinstance(held, dict) and "av" in held:
-        return f"acknowledged for version {held['av']}, and {version} was asked for"
-    return "it was not acknowledged in time"
-
-
-def _is_near(one: Any, other: Any) -> bool:
-    if isinstance(one, (int, float)) and isinstance(other, (int, float)):
-        return abs(one - other) <= 1e-6 * max(1.0, abs(other))
-    return bool(one == other)
-
-
-def _problems(event: dict[str, Any], parts: dict[str, Interface]) -> Iterator[tuple[str, str]]:
-    component = event["component"]
-    part = parts.get(component)
-    if part is None:
-        yield "telemetry is declared", f"the model has no component {component}"
-        return
-    for name, value in event["body"].items():
-        subject = f"{component}.{name}" if component else name
-        if name not in part.telemetry:
-            yield "telemetry is declared", f"the model declares no {subject}"
-        elif not fits(part.telemetry[name], value):
-            schema = _named(part.telemetry[name])
-            yield "telemetry fits the model", f"{subject}: {value!r} is not of schema {schema}"
-
-
-def _is_json(event: dict[str, Any]) -> bool:
-    said = str(event["contentType"]).lower(), str(event["contentEncoding"]).lower()
-    return isinstance(event["body"], dict) and said == ("application/json", "utf-8")
-
-
 def _patch(part: Interface, name: str, value: Any) -> dict[str, Any]:
     return {part.name: {"__t": "c", name: value}} if part.name else {name: value}
 
@@ -428,7 +371,3 @@ def _section(twin_section: dict[str, Any], name: str) -> dict[str, Any] | None:
 
 def _path(part: Interface, name: str) -> str:
     return f"{part.name}.{name}" if part.name else name
-
-
-def _named(schema: Any) -> str:
-    return schema if isinstance(schema, str) else str(schema.get("@type"))
