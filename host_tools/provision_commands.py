@@ -44,7 +44,10 @@ def provision_board(
     ] = None,
     certificate: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="X.509, PEM or DER; add --private-key and --host-name."),
+        typer.Option(
+            metavar="FILE",
+            help="X.509, PEM or DER; add --private-key, and --host-name or --id-scope.",
+        ),
     ] = None,
     private_key: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Its key; a file that only you can read.")
@@ -54,7 +57,10 @@ def provision_board(
     ] = None,
     id_scope: Annotated[
         str | None,
-        typer.Option(metavar="SCOPE", help="Provisioning service (DPS); the key is asked for."),
+        typer.Option(
+            metavar="SCOPE",
+            help="Provisioning service (DPS); the key is asked for, or --certificate.",
+        ),
     ] = None,
     registration_id: Annotated[
         str | None, typer.Option(metavar="ID", help="Of this board, in the provisioning service.")
@@ -86,6 +92,8 @@ def provision_board(
       thermo provision --hub local         (after thermo hub start --expose …)
       thermo provision --hub env --device-id bedroom      (Azure)
       thermo provision --id-scope 0ne00001234 --registration-id bedroom
+      thermo provision --id-scope 0ne00001234 --registration-id bedroom \\
+          --certificate bedroom.pem --private-key bedroom.key
       thermo provision --certificate bedroom.pem --private-key bedroom.key \\
           --host-name HUB.azure-devices.net
       az iot hub device-identity connection-string show … -o tsv \\
@@ -114,10 +122,12 @@ def provision_board(
     if source:
         folder = Path() if source == "-" else Path(source).parent
         change += changes.from_text(credentials.read(source, "--from"), folder)
-    if certificate or private_key:
-        change += _by_certificate(certificate, private_key, host_name, device_id)
     if id_scope or registration_id:
-        change += _by_provisioning(id_scope, registration_id)
+        if host_name:
+            raise ProvisionError("the provisioning service names the hub; leave --host-name away")
+        change += _by_provisioning(id_scope, registration_id, certificate, private_key)
+    elif certificate or private_key:
+        change += _by_certificate(certificate, private_key, host_name, device_id)
     if ssid is not None:
         change += changes.wifi(ssid, credentials.ask(f"Password of {ssid}, empty if it is open"))
     on_hub = None if hub is None else find_hub(hub, workspace)
@@ -171,9 +181,19 @@ def _by_certificate(
     return changes.by_certificate(changes.read_certificate(certificate, key), host, device_id)
 
 
-def _by_provisioning(id_scope: str | None, registration_id: str | None) -> Change:
+def _by_provisioning(
+    id_scope: str | None,
+    registration_id: str | None,
+    certificate: Path | None,
+    private_key: Path | None,
+) -> Change:
     if not (id_scope and registration_id):
         raise ProvisionError("--id-scope and --registration-id belong together; give both")
+    if certificate or private_key:
+        if not (certificate and private_key):
+            raise ProvisionError("--certificate and --private-key belong together; give both")
+        found = changes.read_certificate(certificate, private_key)
+        return changes.by_provisioning(id_scope, registration_id, found)
     group = credentials.ask("Key of the enrollment group, empty if this board has one of its own")
     if group:
         key = credentials.device_key(group, registration_id)

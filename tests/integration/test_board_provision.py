@@ -134,6 +134,7 @@ def test_mistakes_leave_the_board_alone(tmp_path, monkeypatch, capsys):
     good = private_file(tmp_path / "good", string)
     of_service = string.replace("DeviceId=d", "SharedAccessKeyName=o")
     service = private_file(tmp_path / "service", of_service)
+    dps = ["--id-scope", "0ne", "--registration-id", "stove"]
     with PseudoBoard(tmp_path / "board", has_house=False) as board:
         for arguments, text in (
             (["--from", shared], "chmod 600"),
@@ -148,6 +149,8 @@ def test_mistakes_leave_the_board_alone(tmp_path, monkeypatch, capsys):
             ([], "nothing to tell"),
             (["--certificate", "x"], "belong together"),
             (["--id-scope", "x"], "belong together"),
+            ([*dps, "--certificate", "x"], "belong together"),
+            ([*dps, "--host-name", "h"], "leave --host-name away"),
             (["--from", good, "--port", tmp_path / "none"], "there is no"),
         ):
             command = ["provision", "--port", board.port, *arguments]
