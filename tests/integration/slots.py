@@ -60,6 +60,7 @@ SYSTEM = ("__init__", "console", "log", "modules", "recovery", "supervision")
 GOOD = """
 import asyncio, board
 class App:
+    cloud = None
     async def run(self):
         watchdog = board.watchdog(board.WATCHDOG_LIMIT_MS)
         board.set_pin(0, 1)
