@@ -241,7 +241,7 @@ def test_f12_everything_twice_over_tls(row, full, tmp_path):
             answers.append(await server.hub.methods.invoke(DEVICE, "x", number, 10, 10))
 
     faults = Faults(duplicates=True)
-    found, numbers = run(tmp_path, faults, {"messages": 20, "seconds": 8 if full else 3}, call)
+    found, numbers = run(tmp_path, faults, {"messages": 20, "seconds": 20 if full else 3}, call)
     lost, _ = accounted(found, numbers)
     row(
         "each command and each answer twice: one effect each",

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from binascii import hexlify
 
 # `import board` takes files; these two ask the world of the moment what to be
 ROOT = "build/tests/boot-" + sys.implementation.name
@@ -30,8 +31,11 @@ def _write(path, text):
             os.mkdir("/".join(parts[:end]))
         except OSError:
             pass
-    with open(path, "w") as file:
+    # At once: another process may be importing it
+    new = path + "-" + hexlify(os.urandom(4)).decode()
+    with open(new, "w") as file:
         file.write(text)
+    os.rename(new, path)
 
 
 for _slot in ("a", "b"):
