@@ -43,6 +43,8 @@ CLIENTS = (
     Client("azure-iot-device", "azure.iot.device.aio", "IoTHubModuleClient"),
     Client("azure-iot-device", "azure.iot.device", "ProvisioningDeviceClient"),
     Client("azure-iot-device", "azure.iot.device.aio", "ProvisioningDeviceClient"),
+    Client("azure-digitaltwins-core", "azure.digitaltwins.core", "DigitalTwinsClient"),
+    Client("azure-digitaltwins-core", "azure.digitaltwins.core.aio", "DigitalTwinsClient"),
     Client("azure-eventhub", "azure.eventhub", "EventHubConsumerClient"),
     Client("azure-eventhub", "azure.eventhub.aio", "EventHubConsumerClient"),
 )

@@ -45,6 +45,7 @@ def connection_variables(
         "DPS_CONNECTION_STRING": server.provisioning_connection_string(),
         "EVENT_HUB_CONN_STR": server.event_hub_connection_string(),
         "EVENT_HUB_NAME": server.hub.event_hub_name,
+        "AZURE_URL": server.digital_twins_url,
         **_identity_variables(server),
         **_without_proxy(environment, server),
     }

@@ -27,6 +27,7 @@ from aiohttp import web
 from host_tools.hub import certificates
 from host_tools.hub.containers import LocalContainers
 from host_tools.hub.endpoints import amqp, mqtt
+from host_tools.hub.endpoints.graph import add_digital_twins
 from host_tools.hub.endpoints.managed_identity import PATH, add_managed_identity
 from host_tools.hub.endpoints.rest import rest_app
 from host_tools.hub.endpoints.websocket import add_websockets
@@ -249,6 +250,7 @@ class HubServer:
         app = rest_app(self.hub)
         add_websockets(app, self.hub)
         add_managed_identity(app, self.hub)
+        add_digital_twins(app, self.hub)
         return app
 
     async def stop(self) -> None:
@@ -275,6 +277,11 @@ class HubServer:
     def identity_endpoint(self) -> str:
         """Where clients of Entra get their tokens, with `hub.entra.secret`."""
         return f"https://{self.service_host}{PATH}"
+
+    @property
+    def digital_twins_url(self) -> str:
+        """The endpoint of Digital Twins, for clients with Entra's tokens."""
+        return f"https://{self.service_host}"
 
     def provisioning_connection_string(self) -> str:
         """For services that make enrolments; the policy has the name that Azure gives it."""

@@ -9,15 +9,15 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from urllib.parse import parse_qsl, unquote_to_bytes
+from urllib.parse import parse_qsl
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from host_tools.hub.endpoints.rest_call import Answer, Call
 from host_tools.hub.endpoints.rest_errors import error_answer
 from host_tools.hub.endpoints.rest_routes import LIMITED, find_route
-from host_tools.hub.state.errors import HubError, malformed, too_large, unauthorized
+from host_tools.hub.http_request import read_body, split_path
+from host_tools.hub.state.errors import HubError, unauthorized
 from host_tools.hub.state.hub import Hub
 from host_tools.hub.state.policies import DEVICE_CONNECT, Grant
 from host_tools.hub.storage import StorageError
@@ -49,7 +49,7 @@ async def _answer(hub: Hub, request: web.Request) -> Answer:
         route, names = find_route(request.method, segments)
         newer = route.newer
         grant = _authorize(hub, request.headers, segments, route.permission)
-        body = await _read(request)
+        body = await read_body(request, MAX_BODY_BYTES)
         if (kind := LIMITED.get(route.operation)) is not None:
             hub.limits.spend(kind, len(body))
         asked = dict(parse_qsl(query, keep_blank_values=True))
@@ -62,25 +62,6 @@ async def _answer(hub: Hub, request: web.Request) -> Answer:
         return error_answer(HubError(500001, "ServerError", 500, str(error)), newer)
 
 
-def split_path(raw_path: str) -> tuple[str, ...]:
-    """The decoded segments of a raw path. Raises: HubError 400006."""
-    # A proxy's form of the request line carries scheme and host.
-    _, scheme, rest = raw_path.partition("://")
-    if scheme and not raw_path.startswith("/"):
-        raw_path = "/" + rest.partition("/")[2]
-    return tuple(_decode(each) for each in raw_path.strip("/").split("/"))
-
-
-def _decode(segment: str) -> str:
-    for tail in segment.split("%")[1:]:
-        if len(tail) < 2 or not all(digit in "0123456789abcdefABCDEF" for digit in tail[:2]):
-            raise malformed("The path is not percent-encoded as it should be.")
-    try:
-        return unquote_to_bytes(segment).decode("utf-8")
-    except ValueError:
-        raise malformed("The path is not percent-encoded UTF-8.") from None
-
-
 def _authorize(
     hub: Hub, headers: Mapping[str, str], segments: tuple[str, ...], permission: str
 ) -> Grant:
@@ -90,21 +71,6 @@ def _authorize(
     if permission == DEVICE_CONNECT:
         return hub.policies.authenticate_device(segments[1], token)
     return hub.authorize(token, "/".join(segments), permission)
-
-
-async def _read(request: web.Request) -> bytes:
-    try:
-        return await request.read()
-    except web.HTTPRequestEntityTooLarge:
-        raise too_large(f"The body is longer than {MAX_BODY_BYTES} bytes.") from None
-    except (web.RequestPayloadError, HttpProcessingError, ConnectionError):
-        # The last of these: the client left in the middle of it, and will not read this either
-        raise malformed("The body is not what its headers say.") from None
-    except RuntimeError:
-        # aiohttp's word for a client that had left before its body was asked for
-        if request.transport is not None:
-            raise
-        raise malformed("The client left before its body was read.") from None
 
 
 def _to_response(answer: Answer) -> web.Response:

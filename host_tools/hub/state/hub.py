@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable
 
+from host_tools.hub.digital_twins.events import CloudEvent
+from host_tools.hub.digital_twins.graph import Graph
 from host_tools.hub.provisioning.registrations import Registrations
 from host_tools.hub.state.bulk import Bulk
 from host_tools.hub.state.c2d import C2d
@@ -29,6 +32,7 @@ from host_tools.hub.state.twins import Twins
 from host_tools.hub.wire.sas import is_signature
 
 LOCAL_NAME = "localhub"
+EVENTS = "events"
 
 
 class Hub:
@@ -74,6 +78,9 @@ class Hub:
         self.policies = Policies(storage, clock, self.registry, host_name, self.host_names)
         self.certificates = Certificates(self.registry, self.device_authorities)
         self.entra = Entra(storage, clock, host_name)
+        # Event routes of Digital Twins lead to the endpoint that telemetry has
+        endpoints = (self.event_hub_name, EVENTS)
+        self.graph = Graph(storage, clock, host_name, endpoints, self._deliver)
 
     @property
     def event_hub_name(self) -> str:
@@ -126,6 +133,10 @@ class Hub:
         """End what goes on beside the calls that started it: jobs."""
         await self.jobs.stop()
         await self.transfers.stop()
+
+    def _deliver(self, endpoint: str, event: CloudEvent) -> None:
+        body = json.dumps(event.data, separators=(",", ":"), ensure_ascii=False)
+        self.telemetry.append_cloud_event(event.twin_id, body.encode("utf-8"), event.attributes())
 
     async def flush(self) -> None:
         """Return once everything appended so far is committed (`storage.flush`)."""

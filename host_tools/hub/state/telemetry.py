@@ -124,24 +124,37 @@ class Telemetry:
     ) -> None:
         """Take an event of the hub's own about a device or module, which need not exist any
         more."""
+        annotations = {**_origin(key), "iothub-message-source": source}
+        self._append_own(split_key(key)[0], body, system, properties, annotations)
+
+    def append_cloud_event(self, twin_id: str, body: bytes, attributes: dict[str, str]) -> None:
+        """Take an event of Digital Twins, whose attributes are application properties.
+        Source: CloudEvents, AMQP protocol binding 1.0, binary content mode."""
+        properties = {f"cloudEvents:{name}": value for name, value in attributes.items()}
+        system = {"content-type": "application/json"}
+        self._append_own(twin_id, body, system, properties, {})
+
+    def _append_own(
+        self,
+        origin: str,
+        body: bytes,
+        system: dict[str, str],
+        properties: dict[str, str],
+        annotations: dict[str, str],
+    ) -> None:
+        """An event that no device sent; `origin` chooses its partition."""
         enqueued_ms = int(self._clock() * 1000)
-        device_id, _ = split_key(key)
-        partition = self.partition_of(device_id)
-        annotations: dict[str, str | int] = {
-            **_origin(key),
-            "iothub-enqueuedtime": enqueued_ms,
-            "iothub-message-source": source,
-        }
+        partition = self.partition_of(origin)
         self._keep(
             Event(
                 partition=partition,
                 sequence_number=self._last[partition] + 1,
                 enqueued_ms=enqueued_ms,
-                device_id=device_id,
+                device_id=origin,
                 body=body,
                 system=system,
                 properties=dict(properties.items()),
-                annotations=annotations,
+                annotations={**annotations, "iothub-enqueuedtime": enqueued_ms},
             )
         )
 

@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from host_tools.hub.endpoints import rest_devices, rest_modules, rest_query
-from host_tools.hub.endpoints.rest import MAX_BODY_BYTES, _read
+from host_tools.hub.endpoints.rest import MAX_BODY_BYTES
 from host_tools.hub.endpoints.rest_routes import LIMITED, ROUTES
+from host_tools.hub.http_request import read_body
 from host_tools.hub.state import methods
 from host_tools.hub.state.c2d import Message
 from host_tools.hub.state.errors import HubError
@@ -461,7 +462,7 @@ def test_a_client_that_left_before_its_body_was_read_is_no_fault_of_the_hub():
         request = make_mocked_request("PATCH", "/twins/dev1", payload=body)
         request._protocol.transport = None
         with pytest.raises(HubError) as refused:
-            await _read(request)
+            await read_body(request, MAX_BODY_BYTES)
         assert refused.value.http_status == 400
 
     asyncio.run(run())

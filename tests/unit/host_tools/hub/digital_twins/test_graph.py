@@ -1,0 +1,183 @@
+"""The graph without its door: what outlives the hub, what a failing disk leaves, what is told."""
+
+import pytest
+
+from host_tools.hub.digital_twins.errors import GraphError
+from host_tools.hub.digital_twins.graph import Graph
+from host_tools.hub.storage import Storage, StorageError
+
+FLOOR, ROOM, BASE = (f"dtmi:com:test:{name};1" for name in ("Floor", "Room", "Base"))
+
+
+def interface(dtmi, *contents, **more):
+    head = {"@id": dtmi, "@type": "Interface", "@context": "dtmi:dtdl:context;2"}
+    return {**head, "contents": list(contents), **more}
+
+
+MODELS = [
+    interface(BASE, {"@type": "Property", "name": "name", "schema": "string"}),
+    interface(FLOOR, {"@type": "Relationship", "name": "contains", "target": BASE}, extends=BASE),
+    interface(
+        ROOM,
+        {"@type": ["Property", "Temperature"], "name": "temperature", "schema": "double"},
+        extends=[BASE],
+    ),
+]
+
+
+def make_graph(storage=None, told=None, now=(1000.0,)):
+    told = [] if told is None else told
+    return Graph(
+        storage or Storage(),
+        lambda: now[0],
+        "hub.test",
+        ("events",),
+        lambda endpoint, event: told.append((endpoint, event)),
+    )
+
+
+def fill(graph):
+    graph.models.upload(MODELS)
+    graph.put_twin("floor", {"$metadata": {"$model": FLOOR}})
+    graph.put_twin("room", {"$metadata": {"$model": ROOM}, "temperature": 20.5})
+    graph.put_relationship("floor", "r", {"$relationshipName": "contains", "$targetId": "room"})
+    graph.routes.put("all", {"endpointName": "events", "filter": "true"})
+
+
+def code(call, *arguments):
+    with pytest.raises(GraphError) as caught:
+        call(*arguments)
+    return caught.value.code
+
+
+def test_everything_outlives_the_hub(tmp_path):
+    storage = Storage(tmp_path / "state")
+    graph = make_graph(storage)
+    fill(graph)
+    graph.models.decommission(ROOM, [{"op": "replace", "path": "/decommissioned", "value": True}])
+    room, edge = graph.get_twin("room"), graph.get_relationship("floor", "r")
+    storage.close()
+
+    storage = Storage(tmp_path / "state")
+    graph = make_graph(storage)
+    assert graph.get_twin("room") == room
+    assert graph.get_relationship("floor", "r") == edge
+    assert [each["$sourceId"] for each in graph.incoming("room")] == ["floor"]
+    assert graph.models.get(ROOM).is_decommissioned
+    assert [route.id for route in graph.routes.list()] == ["all"]
+    assert code(graph.put_twin, "new", {"$metadata": {"$model": ROOM}}) == "ModelDecommissioned"
+    graph.delete_relationship("floor", "r")
+    graph.delete_twin("room")
+    storage.close()
+    storage = Storage(tmp_path / "state")
+    assert code(make_graph(storage).get_twin, "room") == "DigitalTwinNotFound"
+    storage.close()
+
+
+class FailingStore(Storage):
+    fails = False
+
+    def write(self, changes):
+        if self.fails:
+            raise StorageError("no space left")
+        super().write(changes)
+
+
+def test_what_was_not_written_did_not_happen():
+    store, told = FailingStore(), []
+    graph = make_graph(store, told)
+    fill(graph)
+    before, store.fails = len(told), True
+    patch = [{"op": "add", "path": "/temperature", "value": 1}]
+    for call in (
+        lambda: graph.patch_twin("room", patch),
+        lambda: graph.delete_relationship("floor", "r"),
+        lambda: graph.put_twin("new", {"$metadata": {"$model": FLOOR}}),
+        lambda: graph.models.upload([interface("dtmi:com:test:New;1")]),
+        lambda: graph.routes.delete("all"),
+    ):
+        with pytest.raises(StorageError):
+            call()
+    assert graph.get_twin("room")["temperature"] == 20.5
+    assert graph.get_relationship("floor", "r")
+    assert graph.find_twin("new") is None
+    assert code(graph.models.get, "dtmi:com:test:New;1") == "ModelNotFound"
+    assert len(graph.routes.list()) == 1
+    assert len(told) == before
+
+
+def test_times_of_what_was_written_alone_change():
+    now = [1000.0]
+    graph = make_graph(now=now)
+    fill(graph)
+    now[0] = 2000.0
+    graph.patch_twin("room", [{"op": "add", "path": "/name", "value": "Kitchen"}])
+    times = graph.get_twin("room")["$metadata"]
+    assert times["temperature"]["lastUpdateTime"] == "1970-01-01T00:16:40.000000Z"
+    assert times["name"]["lastUpdateTime"] == "1970-01-01T00:33:20.000000Z"
+    assert times["$lastUpdateTime"] == "1970-01-01T00:33:20.000000Z"
+
+
+def test_what_is_told_of_a_change():
+    told = []
+    graph = make_graph(told=told)
+    fill(graph)
+    graph.patch_twin("room", [{"op": "replace", "path": "/temperature", "value": 21}])
+    (endpoint, event), *rest = told
+    assert not rest
+    assert endpoint == "events"
+    assert event.data == {
+        "modelId": ROOM,
+        "patch": [{"op": "replace", "path": "/temperature", "value": 21}],
+    }
+    seen = event.attributes()
+    assert (seen["type"], seen["subject"]) == ("Microsoft.DigitalTwins.Twin.Update", "room")
+    assert (seen["source"], seen["specversion"]) == ("hub.test", "1.0")
+    graph.publish("room", None, {"reading": 1}, "2026-01-01T00:00:00Z")
+    seen = told[-1][1].attributes()
+    assert (seen["source"], seen["dataschema"]) == ("hub.test/digitaltwins/room", ROOM)
+    graph.delete_relationship("floor", "r")
+    assert told[-1][1].attributes()["subject"] == "floor/relationships/r"
+
+
+def test_a_query_follows_relationships_from_the_twin_it_names():
+    graph = make_graph()
+    fill(graph)
+    for number in range(200):
+        graph.put_twin(f"f{number}", {"$metadata": {"$model": FLOOR}})
+    looked = []
+    outgoing, incoming = graph.outgoing, graph.incoming
+    graph.outgoing = lambda *a: looked.append(a) or outgoing(*a)
+    graph.incoming = lambda *a: looked.append(a) or incoming(*a)
+    text = "SELECT F.$dtId FROM DIGITALTWINS F JOIN R RELATED F.contains WHERE R.$dtId = 'room'"
+    assert list(graph.query(text)) == [{"$dtId": "floor"}]
+    assert looked == [("room", "contains")]
+
+
+def test_models_that_derive_from_each_other():
+    graph = make_graph()
+    fill(graph)
+    assert graph.models.is_kind_of(ROOM, BASE)
+    assert not graph.models.is_kind_of(BASE, ROOM)
+    diamond = [
+        interface("dtmi:com:test:Left;1", extends=BASE),
+        interface("dtmi:com:test:Right;1", extends=BASE),
+        interface(
+            "dtmi:com:test:Both;1", extends=["dtmi:com:test:Left;1", "dtmi:com:test:Right;1"]
+        ),
+    ]
+    graph.models.upload(diamond)
+    assert set(graph.models.whole("dtmi:com:test:Both;1").properties) == {"name"}
+    chain = [
+        interface(f"dtmi:com:test:C{n};1", extends=f"dtmi:com:test:C{n + 1};1") for n in range(12)
+    ]
+    chain.append(interface("dtmi:com:test:C12;1"))
+    assert code(graph.models.upload, chain) == "DTDLParserError"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [None, 3, "x", [], [3], [{}], [{"@id": 3}], [[[[]]]], [{"@id": "dtmi:a;1", "contents": 3}]],
+)
+def test_what_is_no_model_is_refused(document):
+    assert code(make_graph().models.upload, document) in ("InvalidArgument", "DTDLParserError")
