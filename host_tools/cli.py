@@ -33,11 +33,14 @@ from host_tools.board_link import BoardError
 from host_tools.certify import commands as certify_commands
 from host_tools.changes import ProvisionError
 from host_tools.cloud import (
+    bridge_command,
     device_commands,
     enrollment_commands,
     job_commands,
     message_commands,
     twin_commands,
+    twins_commands,
+    twins_models,
 )
 from host_tools.compile import CompileError
 from host_tools.configuration import ConfigurationProblem
@@ -112,6 +115,14 @@ _MANUAL = """The thermostat's tools: a local Azure IoT Hub, and what belongs to 
   thermo jobs, thermo dps            (fleets)
   thermo certify bedroom             (does it do what its model says?)
 
+[bold]The building they are in, in Azure Digital Twins or at the local hub[/bold]
+
+  thermo twins models upload         (the device's models, and a building's)
+  thermo twins create floor1 --model "dtmi:com:example:Floor;1" name=First
+  thermo twins relate floor1 contains kitchen
+  thermo twins bridge --rooms rooms.json
+  thermo twins query "SELECT * FROM DIGITALTWINS T WHERE T.temperature > 21"
+
 [bold]Files[/bold]
 
   .thermo/      certificates and keys of the local hub, readable by you alone
@@ -150,6 +161,9 @@ app.command("query")(twin_commands.query)
 app.command("call")(message_commands.call)
 app.command("send")(message_commands.send)
 app.command("events")(message_commands.events)
+twins_commands.app.add_typer(twins_models.app, name="models")
+twins_commands.app.command("bridge")(bridge_command.bridge)
+app.add_typer(twins_commands.app, name="twins")
 app.add_typer(job_commands.app, name="jobs")
 app.add_typer(enrollment_commands.app, name="dps")
 app.command("certify")(certify_commands.certify)

@@ -24,6 +24,7 @@ from rich.live import Live
 from host_tools import screen
 from host_tools.hub.client_environment import client_environment
 from host_tools.hub.launcher import serving
+from host_tools.hub.options import HubOptions
 from host_tools.hub.server import HubServer
 from host_tools.hub.state.telemetry import Event
 from host_tools.simulated_device import SimulatedDevice, write_configuration
@@ -89,7 +90,9 @@ class Demo:
         the hub raises when it cannot start."""
         with self._interruptible(), tempfile.TemporaryDirectory(prefix="thermo-") as name:
             folder = Path(name)
-            async with serving(folder / "hub", None) as server:
+            # What the devices' properties become is told to the graph of the building
+            options = HubOptions(routes=frozenset({"twinChangeEvents"}))
+            async with serving(folder / "hub", None, options) as server:
                 device = self._device(server, folder / "device")
                 self._began = time.monotonic()
                 unsubscribe = server.hub.telemetry.subscribe(self._take_telemetry)
@@ -172,7 +175,7 @@ class Demo:
     # ---- what comes in
 
     def _take_telemetry(self, event: Event) -> None:
-        if event.device_id != DEVICE:
+        if event.annotations.get("iothub-message-source") != "Telemetry":
             return
         self._delivered += 1
         if self._first_ack_s is None:

@@ -16,9 +16,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from azure.core.exceptions import AzureError
 from azure.iot.hub import DigitalTwinClient, IoTHubRegistryManager
 from azure.iot.hub.models import CloudToDeviceMethod, Twin, TwinProperties
 from msrest.exceptions import HttpOperationError
+
+from host_tools.building_tour import building_steps
+from host_tools.service import ServiceError
 
 COMPONENTS = ("thermostat1", "thermostat2")
 # thermostat1 is asked for more than any room has at the start, so that it visibly heats.
@@ -140,9 +144,9 @@ def main() -> int:
     try:
         tour = Tour(environment("IOTHUB_CONNECTION_STRING"), environment("IOTHUB_DEVICE_ID"))
         with contextlib.closing(tour):
-            for step in tour.steps():
+            for step in [*tour.steps(), *building_steps(tour.device_id)]:
                 print(step(), flush=True)
-    except (TourError, HttpOperationError, OSError) as error:
+    except (TourError, ServiceError, HttpOperationError, AzureError, OSError) as error:
         print(f"the tour ended: {error}", file=sys.stderr, flush=True)
         return 1
     except KeyboardInterrupt:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from host_tools.cloud.connection import HubConnection
-from host_tools.cloud.message_commands import read_events
+from host_tools.cloud.event_reader import read_events
 
 _LOOK_S = 0.2
 _T = TypeVar("_T")

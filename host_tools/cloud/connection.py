@@ -103,14 +103,18 @@ def find(name: str | None, workspace: Path = DEFAULT_WORKSPACE) -> HubConnection
 
 
 def _local(workspace: Path) -> HubConnection:
-    """The SDKs find the hub's authority by the usual variables."""
     found = running.find(workspace)
+    trust_local(workspace)
+    host = parse_connection_string(found.service).address
+    return HubConnection(host, found.service, found.events, found.provisioning)
+
+
+def trust_local(workspace: Path) -> None:
+    """The SDKs find the local hub's authority by the usual variables."""
     bundle = str((workspace / "ca-bundle.pem").resolve())
     for name in _TRUST:
         os.environ[name] = bundle
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "*"
-    host = parse_connection_string(found.service).address
-    return HubConnection(host, found.service, found.events, found.provisioning)
 
 
 def _events() -> Secret | None:
@@ -148,7 +152,7 @@ def _explain(host: str, error: Exception) -> str:
     response = getattr(error, "response", None)
     status = getattr(response, "status_code", None)
     if status is not None:
-        return _refusal(int(status), _body_of(response))
+        return f"{host} refused it with {status} ({_short(_body_of(response))}); {_advice(status)}"
     kind = type(error).__name__
     if "Credential" in kind or "Authentication" in kind:
         return f"the hub {host} refuses the credentials; they may have been renewed: take new ones"
@@ -161,23 +165,24 @@ def _explain(host: str, error: Exception) -> str:
     return f"the hub {host} did not do it ({_short(text)}); check what was asked for"
 
 
-def _refusal(status: int, text: str) -> str:
-    advice = {
-        401: "take a connection string whose policy may do this",
+def _advice(status: int) -> str:
+    return {
+        401: "take a connection string, or an identity, that may do this",
         403: "a quota is spent, or something is disabled or full",
         404: "check the name, and that the device is online for a method",
-        409: "it exists already",
+        409: "it exists already, or something else uses it",
         412: "it has changed meanwhile; try again",
         429: "the hub is throttling; wait a minute and try again",
         504: "the device did not answer in time; try again, or with a longer --timeout",
     }.get(status, "check what was asked for")
-    return f"the hub refused it with {status} ({_short(text)}); {advice}"
 
 
 def _body_of(response: Any) -> str:
-    """The hub's own words, in whichever of its two shapes."""
+    """The service's own words, in whichever of their three shapes."""
     try:
         found = json.loads(response.text() if callable(response.text) else response.text)
+        if isinstance(found.get("error"), dict):  # Digital Twins
+            return "{code}: {message}".format_map(found["error"])
         message = found.get("Message") or found.get("message") or ""
         with contextlib.suppress(ValueError):
             message = json.loads(message).get("message", message)

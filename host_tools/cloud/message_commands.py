@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
-import queue
 import re
-import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
 import typer
@@ -21,16 +17,15 @@ from rich.table import Table
 from rich.text import Text
 
 from host_tools.cloud.connection import (
-    EVENTS_VARIABLE,
     HubConnection,
     HubOption,
     JsonOption,
     WorkspaceOption,
     find,
-    sdk,
     told,
 )
 from host_tools.cloud.device_commands import DeviceArgument
+from host_tools.cloud.event_reader import read_events
 from host_tools.cloud.output import cell, print_json, print_json_line, remarks, screen, waiting
 from host_tools.cloud.patches import parse_value
 from host_tools.hub.certificates import DEFAULT_WORKSPACE
@@ -255,78 +250,6 @@ def _start(text: str) -> Any:
         raise ServiceError(f"--since {text} is not understood; write now, start, 30s, 10m, 2h, 1d")
     seconds = int(match[1]) * _UNITS_S[match[2]]
     return datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=seconds)
-
-
-def read_events(
-    connection: HubConnection, group: str, start: Any, is_over: Callable[[], bool]
-) -> Iterator[dict[str, Any]]:
-    """Events as they come, from all partitions, until `is_over()`. Raises ServiceError, and what
-    the SDK raises."""
-    if connection.events is None:
-        raise ServiceError(
-            f"where events are read is not known; set {EVENTS_VARIABLE} to the connection string "
-            "of the hub's built-in endpoint (az iot hub connection-string show --default-eventhub)"
-        )
-    options = {}
-    if bundle := os.environ.get("SSL_CERT_FILE"):
-        options["connection_verify"] = bundle
-    client = sdk("azure.eventhub").EventHubConsumerClient.from_connection_string(
-        connection.events.reveal(), group, **options
-    )
-    arrived: queue.Queue[Any] = queue.Queue(_QUEUED)
-    thread = threading.Thread(target=_receive, args=(client, start, arrived), daemon=True)
-    thread.start()
-    try:
-        while not is_over():
-            try:
-                found = arrived.get(timeout=0.2)
-            except queue.Empty:
-                continue
-            if isinstance(found, Exception):
-                raise found
-            yield _document(found)
-    finally:
-        client.close()
-        thread.join(5)
-
-
-def _receive(client: Any, start: Any, arrived: queue.Queue[Any]) -> None:
-    def on_error(_: Any, error: Exception) -> None:
-        arrived.put(error)
-
-    try:
-        client.receive(
-            on_event=lambda _, event: arrived.put(event),
-            on_error=on_error,
-            starting_position=start,
-        )
-    except Exception as error:  # noqa: BLE001 - it is told in the thread that reads the queue
-        arrived.put(error)
-
-
-def _document(event: Any) -> dict[str, Any]:
-    annotations = {_text(name): _text(value) for name, value in event.system_properties.items()}
-    octets = b"".join(event.body)
-    try:
-        body = json.loads(octets)
-    except ValueError:
-        body = octets.decode(errors="replace")  # a text, then
-    return {
-        "time": event.enqueued_time.isoformat(),
-        "device": annotations.get("iothub-connection-device-id", ""),
-        "module": annotations.get("iothub-connection-module-id"),
-        "component": annotations.get("dt-subject", ""),
-        "model": annotations.get("dt-dataschema", ""),
-        "source": annotations.get("iothub-message-source", ""),
-        "contentType": event.content_type,
-        "contentEncoding": annotations.get("content-encoding", ""),
-        "properties": {_text(n): _text(v) for n, v in (event.properties or {}).items()},
-        "body": body,
-    }
-
-
-def _text(value: Any) -> Any:
-    return value.decode(errors="replace") if isinstance(value, bytes) else value
 
 
 class _View:

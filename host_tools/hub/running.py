@@ -22,11 +22,15 @@ FILE = "running.json"
 @dataclass(frozen=True)
 class RunningHub:
     """`host` and `mqtt_port` are for devices; `exposed`: whether other machines reach them.
-    `events` and `provisioning`: connection strings of these endpoints."""
+    `events` and `provisioning`: connection strings of these endpoints. `twins` is the URL of
+    Digital Twins; `identity_url` gives tokens for it to who knows `identity`."""
 
     service: Secret
     events: Secret
     provisioning: Secret
+    identity: Secret
+    identity_url: str
+    twins: str
     host: str
     mqtt_port: int
     exposed: bool
@@ -43,6 +47,9 @@ def announced(server: HubServer) -> Iterator[None]:
             "service": server.service_connection_string(),
             "events": server.event_hub_connection_string(),
             "provisioning": server.provisioning_connection_string(),
+            "identity": server.hub.entra.secret,
+            "identity_url": server.identity_endpoint,
+            "twins": server.digital_twins_url,
             "host": server.device_host,
             "mqtt_port": server.port("MQTT"),
             "exposed": server.exposed is not None,
@@ -72,6 +79,9 @@ def find(workspace: Path) -> RunningHub:
             Secret(found["service"]),
             Secret(found["events"]),
             Secret(found["provisioning"]),
+            Secret(found["identity"]),
+            str(found["identity_url"]),
+            str(found["twins"]),
             str(found["host"]),
             int(found["mqtt_port"]),
             bool(found["exposed"]),

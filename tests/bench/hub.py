@@ -61,7 +61,7 @@ def rows() -> list[dict[str, Any]]:
     ]
 
 
-class _Started:
+class Started:
     """A hub with devices dev0, dev1 …"""
 
     def __init__(self, folder: Path, devices: int) -> None:
@@ -116,17 +116,17 @@ class _Started:
         assert self._policy is not None
         key, expiry_s = base64.b64decode(self._policy.primary_key), int(time.time()) + TOKEN_LIFE_S
         token = build_token(self.host, key, expiry_s, "iothubowner")
-        return ClientSession(
-            f"https://{self.host}:8443",
-            headers={"Authorization": token},
-            connector=TCPConnector(ssl=self.context()),
-        )
+        return self.session({"Authorization": token})
+
+    def session(self, headers: dict[str, str]) -> ClientSession:
+        connector = TCPConnector(ssl=self.context())
+        return ClientSession(f"https://{self.host}:8443", headers=headers, connector=connector)
 
 
 @contextlib.asynccontextmanager
-async def _hub(devices: int) -> AsyncIterator[_Started]:
+async def _hub(devices: int) -> AsyncIterator[Started]:
     with tempfile.TemporaryDirectory() as folder:
-        hub = _Started(Path(folder), devices)
+        hub = Started(Path(folder), devices)
         await hub.start()
         try:
             yield hub
@@ -137,7 +137,7 @@ async def _hub(devices: int) -> AsyncIterator[_Started]:
 async def _start() -> float:
     """From the command to the line that says ready, certificates made before, in seconds."""
     with tempfile.TemporaryDirectory() as folder:
-        hub = _Started(Path(folder), 1)
+        hub = Started(Path(folder), 1)
         await hub.start()
         await hub.stop()
         began = time.monotonic()
@@ -158,7 +158,7 @@ class _Device:
         self._writer = writer
 
     @classmethod
-    async def connect(cls, hub: _Started, number: int, context: ssl.SSLContext) -> _Device:
+    async def connect(cls, hub: Started, number: int, context: ssl.SSLContext) -> _Device:
         name = f"dev{number}"
         streams = await asyncio.open_connection(
             hub.host, 8883, ssl=context, server_hostname=hub.host
@@ -215,7 +215,7 @@ class _Device:
         self._writer.transport.abort()
 
 
-async def _connected(hub: _Started, count: int) -> list[_Device]:
+async def _connected(hub: Started, count: int) -> list[_Device]:
     context, found = hub.context(), []
     for first in range(0, count, SENDERS):
         numbers = range(first, min(first + SENDERS, count))
@@ -287,7 +287,7 @@ async def _call(service: ClientSession, device_id: str) -> None:
 async def _tag_query() -> float:
     """Median ms of a query by a tag over TWINS devices, of which a hundredth has it."""
     with tempfile.TemporaryDirectory() as folder:
-        hub = _Started(Path(folder), 1)
+        hub = Started(Path(folder), 1)
         _make_twins(hub.state)
         await hub.start()
         try:

@@ -1,0 +1,106 @@
+"""Events of a hub, from its Event Hubs-compatible endpoint, as plain documents."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from host_tools.cloud.connection import EVENTS_VARIABLE, HubConnection, sdk
+from host_tools.service import ServiceError
+
+_QUEUED = 10_000
+
+
+def read_events(
+    connection: HubConnection, group: str, start: Any, is_over: Callable[[], bool]
+) -> Iterator[dict[str, Any]]:
+    """Events as they come, from all partitions, until `is_over()`.
+
+    `start`: a position of azure-eventhub's for all partitions, or {partition: sequence number of
+    the last event that was dealt with}, where what is missing begins with the oldest event.
+    Raises ServiceError, and what the SDK raises.
+    """
+    if connection.events is None:
+        raise ServiceError(
+            f"where events are read is not known; set {EVENTS_VARIABLE} to the connection string "
+            "of the hub's built-in endpoint (az iot hub connection-string show --default-eventhub)"
+        )
+    options = {}
+    if bundle := os.environ.get("SSL_CERT_FILE"):
+        options["connection_verify"] = bundle
+    client = sdk("azure.eventhub").EventHubConsumerClient.from_connection_string(
+        connection.events.reveal(), group, **options
+    )
+    if isinstance(start, dict):
+        start = _positions(client, start)
+    arrived: queue.Queue[Any] = queue.Queue(_QUEUED)
+    thread = threading.Thread(target=_receive, args=(client, start, arrived), daemon=True)
+    thread.start()
+    try:
+        while not is_over():
+            try:
+                found = arrived.get(timeout=0.2)
+            except queue.Empty:
+                continue
+            if isinstance(found, Exception):
+                raise found
+            yield _document(*found)
+    finally:
+        client.close()
+        thread.join(5)
+
+
+def _receive(client: Any, start: Any, arrived: queue.Queue[Any]) -> None:
+    def on_error(_: Any, error: Exception) -> None:
+        arrived.put(error)
+
+    try:
+        client.receive(
+            on_event=lambda place, event: arrived.put((place.partition_id, event)),
+            on_error=on_error,
+            starting_position=start,
+        )
+    except Exception as error:  # noqa: BLE001 - it is told in the thread that reads the queue
+        arrived.put(error)
+
+
+def _positions(client: Any, known: dict[str, int]) -> dict[str, Any]:
+    """Where each partition goes on. A hub that has begun anew counts from the beginning: what
+    was known of the one before means nothing then."""
+    found: dict[str, Any] = {}
+    for partition in client.get_partition_ids():
+        last = client.get_partition_properties(partition)["last_enqueued_sequence_number"]
+        number = known.get(partition)
+        found[partition] = "-1" if number is None or number > last else number
+    return found
+
+
+def _document(partition: str, event: Any) -> dict[str, Any]:
+    annotations = {_text(name): _text(value) for name, value in event.system_properties.items()}
+    octets = b"".join(event.body)
+    try:
+        body = json.loads(octets)
+    except ValueError:
+        body = octets.decode(errors="replace")  # a text, then
+    return {
+        "time": event.enqueued_time.isoformat(),
+        "device": annotations.get("iothub-connection-device-id", ""),
+        "module": annotations.get("iothub-connection-module-id"),
+        "component": annotations.get("dt-subject", ""),
+        "model": annotations.get("dt-dataschema", ""),
+        "source": annotations.get("iothub-message-source", ""),
+        "contentType": event.content_type,
+        "contentEncoding": annotations.get("content-encoding", ""),
+        "properties": {_text(n): _text(v) for n, v in (event.properties or {}).items()},
+        "partition": partition,
+        "number": event.sequence_number,
+        "body": body,
+    }
+
+
+def _text(value: Any) -> Any:
+    return value.decode(errors="replace") if isinstance(value, bytes) else value
