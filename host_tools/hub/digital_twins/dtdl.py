@@ -134,7 +134,7 @@ class _Parser:
     def _kind(self, content: JsonObject, where: str) -> str:
         types = content.get("@type")
         types = types if isinstance(types, list) else [types]
-        kinds = [str(each) for each in types if each in _ADDERS]
+        kinds = [each for each in types if isinstance(each, str) and each in _ADDERS]
         if len(kinds) != 1:
             raise self._error(f"{where}/@type", f"it names none, or more, of {', '.join(_ADDERS)}")
         return kinds[0]
