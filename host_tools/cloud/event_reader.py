@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,6 +15,9 @@ from host_tools.cloud.connection import EVENTS_VARIABLE, HubConnection, sdk
 from host_tools.service import ServiceError
 
 _QUEUED = 10_000
+# The SDK tries to reach a hub that has gone for ever, without a pause and without a word. After
+# so long without an event the hub is asked whether it is there
+_QUIET_S = 10.0
 
 
 def read_events(
@@ -29,6 +34,8 @@ def read_events(
             f"where events are read is not known; set {EVENTS_VARIABLE} to the connection string "
             "of the hub's built-in endpoint (az iot hub connection-string show --default-eventhub)"
         )
+    # What it warns of comes as an exception where it matters
+    logging.getLogger("azure.eventhub").setLevel(logging.CRITICAL)
     options = {}
     if bundle := os.environ.get("SSL_CERT_FILE"):
         options["connection_verify"] = bundle
@@ -40,12 +47,17 @@ def read_events(
     arrived: queue.Queue[Any] = queue.Queue(_QUEUED)
     thread = threading.Thread(target=_receive, args=(client, start, arrived), daemon=True)
     thread.start()
+    heard_s = time.monotonic()
     try:
         while not is_over():
             try:
                 found = arrived.get(timeout=0.2)
             except queue.Empty:
+                if time.monotonic() - heard_s > _QUIET_S:
+                    client.get_eventhub_properties()
+                    heard_s = time.monotonic()
                 continue
+            heard_s = time.monotonic()
             if isinstance(found, Exception):
                 raise found
             yield _document(*found)

@@ -131,6 +131,7 @@ class Beside:
 
     def __init__(self, server, folder):
         self.server, self.folder = server, folder
+        self.processes = []
         ours = without_other_identities(os.environ)
         self.environment = {
             **ours,
@@ -142,7 +143,7 @@ class Beside:
 
     async def start(self, *arguments):
         options = ("--rooms", "rooms.json", "--position", "position.json")
-        return await asyncio.create_subprocess_exec(
+        process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "host_tools.cli", "twins", "bridge"),
             *(arguments or options),
             cwd=self.folder,
@@ -150,6 +151,14 @@ class Beside:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
+        self.processes.append(process)
+        return process
+
+    async def end(self):
+        for process in self.processes:
+            if process.returncode is None:
+                process.kill()
+                await process.communicate()
 
 
 @contextlib.asynccontextmanager
@@ -160,7 +169,11 @@ async def beside_hub(folder):
             server.ensure_device(device)
             server.hub.twins.set_model_id(device, MODEL)
         build(server.hub.graph)
-        yield Beside(server, folder)
+        beside = Beside(server, folder)
+        try:
+            yield beside
+        finally:
+            await beside.end()
 
 
 async def equal(fleet, process):
@@ -236,5 +249,26 @@ def test_a_position_that_is_none_is_told_in_a_line(tmp_path, content):
             assert process.returncode == 1
             assert output.startswith("thermo: position.json")
             assert output.count("\n") == 1
+
+    asyncio.run(run())
+
+
+def test_a_hub_that_has_gone_is_told_in_a_line(tmp_path):
+    async def run():
+        async with beside_hub(tmp_path) as beside:
+            process = await beside.start("--position", "position.json")
+            beside.processes.remove(process)  # it outlives the hub
+            beside.server.hub.telemetry.append("d0", b"{}", {}, MODEL)
+            try:
+                line = await asyncio.wait_for(process.stdout.readline(), 30)
+                assert b"not in the graph" in line
+                await beside.server.stop()
+                output = (await asyncio.wait_for(process.communicate(), 60))[0].decode()
+            finally:
+                if process.returncode is None:
+                    process.kill()
+        assert process.returncode == 1
+        assert output.startswith("thermo: ")
+        assert "cannot be reached" in output
 
     asyncio.run(run())

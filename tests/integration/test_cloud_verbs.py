@@ -6,49 +6,21 @@ environment.
 
 import base64
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from board_setup import fresh_key
 from certificates_for_tests import Authority
+from cloud_run import driven
 from cryptography.hazmat.primitives import serialization
-from terminal import environment, thermo
 
-DRIVER = Path(__file__).with_name("cloud_driver.py")
 ROOT = Path(__file__).resolve().parents[2]
-
-
-class Outcome:
-    def __init__(self, found):
-        self.code, self.out, self.err = found["code"], found["out"], found["err"]
-
-    def json(self):
-        assert self.code == 0, self.err
-        return json.loads(self.out)
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    command = thermo("hub", "exec", "--thermostat", "t1", "--", sys.executable, str(DRIVER))
-    process = subprocess.Popen(
-        command,
-        cwd=tmp_path_factory.mktemp("work"),
-        env={**environment(), "PYTHONPATH": str(ROOT)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-
-    def run_one(*arguments):
-        process.stdin.write(json.dumps([str(each) for each in arguments]) + "\n")
-        process.stdin.flush()
-        return Outcome(json.loads(process.stdout.readline()))
-
-    yield run_one
-    process.stdin.close()
-    assert process.wait(timeout=30) == 0
+    with driven(tmp_path_factory.mktemp("work"), "--thermostat", "t1") as run_one:
+        yield run_one
 
 
 def test_identities(run):

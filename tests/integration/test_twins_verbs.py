@@ -1,39 +1,20 @@
 """`thermo twins …` beside a hub, as a person uses it: nothing known but the environment."""
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
-from terminal import environment, thermo
-from test_cloud_verbs import Outcome
+from cloud_run import driven
 
-DRIVER = Path(__file__).with_name("cloud_driver.py")
-ROOT = Path(__file__).resolve().parents[2]
 ROOM = "dtmi:com:example:Room;1"
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    process = subprocess.Popen(
-        thermo("hub", "exec", "--", sys.executable, str(DRIVER)),
-        cwd=tmp_path_factory.mktemp("work"),
-        env={**environment(), "PYTHONPATH": str(ROOT)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    with driven(tmp_path_factory.mktemp("work")) as run_one:
 
-    def run_one(*arguments):
-        process.stdin.write(json.dumps(["twins", *map(str, arguments)]) + "\n")
-        process.stdin.flush()
-        return Outcome(json.loads(process.stdout.readline()))
+        def twins(*arguments):
+            return run_one("twins", *arguments)
 
-    assert run_one("models", "upload").code == 0
-    yield run_one
-    process.stdin.close()
-    assert process.wait(timeout=30) == 0
+        assert twins("models", "upload").code == 0
+        yield twins
 
 
 def test_models(run):

@@ -11,13 +11,14 @@ from functools import cache
 from typing import Any
 
 from lark import Lark, Token, Tree
-from lark.exceptions import UnexpectedCharacters, UnexpectedInput
+from lark.exceptions import UnexpectedInput
 
 from host_tools.hub.digital_twins.errors import GraphError, query_error
 from host_tools.hub.digital_twins.functions import FILTER_FUNCTIONS, FUNCTIONS, Function
 from host_tools.hub.digital_twins.query import Column, GraphQuery, Join
 from host_tools.hub.query import expressions
 from host_tools.hub.query.expressions import Expression
+from host_tools.hub.query.reading import unquoted, where_it_ends
 
 MAX_CHARS = 8000
 MAX_JOINS = 5
@@ -79,22 +80,6 @@ NUMBER: /-?[0-9]{1,18}(\.[0-9]{1,18})?([eE][+-]?[0-9]{1,3})?/
 STRING: /'([^'\\\x00-\x1f]|\\.)*'/ | /"([^"\\\x00-\x1f]|\\.)*"/
 %ignore /[ \t\r\n]+/
 """
-_SHOWN = {
-    "NAME": "a name",
-    "INT": "a number",
-    "NUMBER": "a number",
-    "STRING": "a text in quotes",
-    "COMPARISON": "a comparison",
-    "LPAR": "'('",
-    "RPAR": "')'",
-    "LSQB": "'['",
-    "RSQB": "']'",
-    "COMMA": "','",
-    "DOT": "'.'",
-    "STAR": "'*'",
-    "SEMICOLON": "';'",
-    "$END": "the end",
-}
 # What a query without alias calls its one collection
 _ROOT = ""
 
@@ -137,20 +122,7 @@ def _parse(text: str, start: str) -> Tree[Token]:
     try:
         return _grammar().parse(text, start=start)
     except UnexpectedInput as error:
-        raise query_error(_where(error, text)) from None
-
-
-def _where(error: UnexpectedInput, text: str) -> str:
-    if isinstance(error, UnexpectedCharacters):
-        at, names = error.pos_in_stream or 0, error.allowed or set()
-        found = repr(text[at : at + 1])
-    else:
-        token, names = getattr(error, "token", None), getattr(error, "expected", set())
-        at, found = len(text), "the end"
-        if token is not None and token.type != "$END":
-            at, found = token.start_pos, repr(str(token))
-    wanted = ", ".join(sorted({_SHOWN.get(name, name.lstrip("_")) for name in names}))
-    return f"At character {at + 1}: {found} is not understood; expected {wanted}."
+        raise query_error(where_it_ends(error, text)) from None
 
 
 @cache
@@ -390,12 +362,3 @@ def _check_signs(tree: Any) -> None:
         signs += sum(len(each.children) - 1 for each in tree.find_data(kind))
     if signs > MAX_SIGNS:
         raise query_error(f"There are more than {MAX_SIGNS} AND and OR.")
-
-
-def unquoted(token: Any) -> str:
-    text, result, at = str(token)[1:-1], [], 0
-    while at < len(text):
-        at += text[at] == "\\"
-        result.append(text[at])
-        at += 1
-    return "".join(result)

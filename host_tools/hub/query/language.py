@@ -13,10 +13,11 @@ from functools import cache
 from typing import Any
 
 from lark import Lark, Token, Transformer
-from lark.exceptions import UnexpectedCharacters, UnexpectedInput, VisitError
+from lark.exceptions import UnexpectedInput, VisitError
 
 from host_tools.hub.query import expressions
 from host_tools.hub.query.expressions import Expression
+from host_tools.hub.query.reading import unquoted, where_it_ends
 from host_tools.hub.query.running import AGGREGATES, Column, Query
 
 MAX_QUERY_CHARS = 8192  # Source: Microsoft, "Query operators and limits"
@@ -84,27 +85,6 @@ STRING: /'([^'\\\x00-\x1f]|\\.)*'/ | /"([^"\\\x00-\x1f]|\\.)*"/
 %ignore /[ \t\r\n]+/
 """
 _SOURCES = ("devices", "devices.modules", "devices.jobs")
-_KEYWORDS = {
-    "COMPARISON": "a comparison",
-    "SUM_SIGN": "'+' or '-'",
-    "PRODUCT_SIGN": "'*', '/' or '%'",
-    "NAME": "a name",
-    "BRACKETED": "a name in [[ ]]",
-    "NUMBER": "a number",
-    "INT": "a number",
-    "STRING": "a text in quotes",
-    "LPAR": "'('",
-    "RPAR": "')'",
-    "LSQB": "'['",
-    "RSQB": "']'",
-    "COMMA": "','",
-    "DOT": "'.'",
-    "STAR": "'*'",
-    "MINUS": "'-'",
-    "SEMICOLON": "';'",
-    "$END": "the end",
-    "<END-OF-FILE>": "the end",
-}
 
 
 class QueryError(Exception):
@@ -132,7 +112,7 @@ def _parse(text: str, start: str) -> Any:
     try:
         return _Builder().transform(_grammar().parse(text, start=start))
     except UnexpectedInput as error:
-        raise QueryError(_where(error, text)) from None
+        raise QueryError(where_it_ends(error, text)) from None
     except RecursionError:
         # Running it takes less of the stack than reading it: what was read can be run
         raise QueryError("The query is nested too deeply.") from None
@@ -140,23 +120,6 @@ def _parse(text: str, start: str) -> Any:
         if isinstance(error.orig_exc, QueryError):
             raise error.orig_exc from None
         raise
-
-
-def _where(error: UnexpectedInput, text: str) -> str:
-    if isinstance(error, UnexpectedCharacters):
-        at, names = error.pos_in_stream or 0, error.allowed or set()
-        found = repr(text[at : at + 1])
-    else:
-        token, names = getattr(error, "token", None), getattr(error, "expected", set())
-        at, found = len(text), "the end"
-        if token is not None and token.type != "$END":
-            at, found = token.start_pos, repr(str(token))
-    wanted = ", ".join(sorted({_shown(name) for name in names}))
-    return f"At character {at + 1}: {found} is not understood; expected {wanted}."
-
-
-def _shown(name: str) -> str:
-    return _KEYWORDS.get(name, name.lstrip("_"))
 
 
 @cache
@@ -258,7 +221,7 @@ class _Builder(Transformer[Token, Any]):
         return expressions.literal(int(text) if text.isdigit() else float(text))
 
     def string(self, parts: list[Token]) -> Expression:
-        return expressions.literal(_unquoted(parts[0]))
+        return expressions.literal(unquoted(parts[0]))
 
     def true(self, parts: list[Any]) -> Expression:
         return expressions.literal(True)
@@ -281,18 +244,9 @@ class _Builder(Transformer[Token, Any]):
         return tuple(_READERS.get(each.type, str)(each) for each in parts)
 
 
-def _unquoted(token: Token) -> str:
-    text, result, at = str(token)[1:-1], [], 0
-    while at < len(text):
-        at += text[at] == "\\"
-        result.append(text[at])
-        at += 1
-    return "".join(result)
-
-
 # How the parts of a path are written: as text, or, as configurations.[[my-config]] is, in brackets
 _READERS: dict[str, Callable[[Token], str]] = {
-    "STRING": _unquoted,
+    "STRING": unquoted,
     "BRACKETED": lambda token: str(token)[2:-2],
 }
 
