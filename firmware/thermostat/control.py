@@ -61,6 +61,9 @@ class ZoneControl:
         # Minimum off counts from boot
         self._unchanged_ms = 0
         self._age_ms = 0
+        # Two ticks early: a reading may be one old when it comes here, and at the next one the
+        # promised time would be over
+        self._patience_ms = settings.sensor_lost_s * 1000 - 2 * settings.tick_ms
         self._bad = 0
         self._good = 0
 
@@ -75,7 +78,7 @@ class ZoneControl:
         self._age_ms = min(_LONGEST, self._age_ms + dt_ms)
         if valid is not None:
             self._note_reading(temperature_centi_c, valid)
-        if self._age_ms >= self.settings.sensor_lost_s * 1000 and not self.fault:
+        if self._age_ms >= self._patience_ms and not self.fault:
             self.fault = _FAULT_LOST
             self._good = 0
         heat = self._decide(target_centi_c)

@@ -103,20 +103,22 @@ def test_absurd_readings_are_bad_ones_and_never_used():
         assert control.fault == FAULT_ABSURD
 
 
-def test_thirty_seconds_without_news_turn_the_heat_off():
-    for tick_ms in (100, 1000, 2000, 5000):
-        control = ready(minimum_on_s=3600)
-        waited = 0
+def test_the_heat_is_off_before_thirty_seconds_without_news_are_over():
+    for tick_ms in (100, 1000, 2000, 4900, 5000):
+        control = ready(minimum_on_s=3600, tick_ms=tick_ms)
+        # The reading may have been a tick old when it was first seen
+        waited = tick_ms
         while control.step(tick_ms, 0, None, 2100):
             waited += tick_ms
-        assert waited + tick_ms == 30000
+        waited += tick_ms
+        assert 30000 - 2 * tick_ms < waited <= 30000
         assert control.fault == FAULT_LOST
 
 
 def test_bad_readings_that_come_seldom_are_no_news_either():
-    control = ready(minimum_on_s=3600, sample_period_ms=10000)
-    assert control.step(14000, 0, False, 2100)
-    assert control.step(14000, 0, False, 2100)
+    control = ready(minimum_on_s=3600, sample_period_ms=9000)
+    assert control.step(13000, 0, False, 2100)
+    assert control.step(13000, 0, False, 2100)
     assert not control.step(2000, 0, None, 2100)
 
 
@@ -217,7 +219,7 @@ class Trace:
                 self.age_ms, self.known, self.last = 0, True, temperature
         elif valid is not None:
             self.good, self.bad = 0, self.bad + 1
-        if self.age_ms >= 30000 and self.control.fault == FAULT_NONE:
+        if self.age_ms >= 28000 and self.control.fault == FAULT_NONE:
             self.good = 0
         heat = self.control.step(dt_ms, temperature, valid, self.target)
         self.check(heat)
@@ -227,7 +229,7 @@ class Trace:
 
     def check(self, heat):
         control, settings = self.control, self.settings
-        fault = self.age_ms >= 30000 or self.bad >= 3
+        fault = self.age_ms >= 28000 or self.bad >= 3  # two ticks before 30 s
         assert not fault or control.fault != FAULT_NONE
         if self.good >= 2 and not fault:
             assert control.fault == FAULT_NONE
@@ -277,7 +279,7 @@ def test_random_traces_keep_the_six_invariants():
             decided[trace.control.reason] += 1
     # The traces went where the rules are
     assert switched > 1000
-    assert min(decided[1:]) > 300, decided
+    assert min(decided[1:]) > 250, decided
 
 
 class Checked:
