@@ -28,6 +28,8 @@ _REASON_SET_POINT = const(5)
 
 # Readings it takes, one after the other, to trust a sensor again
 _GOOD_READINGS = const(2)
+# The worst that a tick may be late, with whatever else goes on
+_LATE_MS = const(500)
 # Where durations stop counting, in ms 3.1 days. Twice this, and this plus a tick, fit 30 bits
 _LONGEST = const(1 << 28)
 
@@ -62,8 +64,8 @@ class ZoneControl:
         self._unchanged_ms = 0
         self._age_ms = 0
         # Two ticks early: a reading may be one old when it comes here, and at the next one the
-        # promised time would be over
-        self._patience_ms = settings.sensor_lost_s * 1000 - 2 * settings.tick_ms
+        # promised time would be over; each may be late
+        self._patience_ms = settings.sensor_lost_s * 1000 - 2 * (settings.tick_ms + _LATE_MS)
         self._bad = 0
         self._good = 0
 

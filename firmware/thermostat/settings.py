@@ -282,10 +282,12 @@ def checked(found, sensor_kinds=None):
             )
     for rule in _RULES:
         _check_rule(settings, rule)
-    awaited_ms = control.sample_period_ms * control.bad_readings + 2 * control.tick_ms
+    # A tick may be late by 0.5 s
+    awaited_ms = control.sample_period_ms * control.bad_readings + 2 * control.tick_ms + 1000
     if awaited_ms > control.sensor_lost_s * 1000:
         raise ConfigurationError(
-            "control.sensor_lost_s", "must be bad_readings x sample_period_ms + 2 x tick_ms or more"
+            "control.sensor_lost_s",
+            "must be bad_readings x sample_period_ms + 2 x tick_ms + 1 s or more",
         )
     _check_zones(settings.zones, control, sensor_kinds)
     if "ntp_servers" not in found:

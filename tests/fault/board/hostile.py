@@ -45,7 +45,7 @@ _PATCHES = (
 )
 # What readers stumble over: MicroPython's own takes some of these
 _TRAPS = (
-    b'1e999 -1e999 NaN Infinity [,] ,"$version":1 \xff\xfe \0 " \\ 1e-400 tru {} [] null'.split()
+    b'1e999 -1e999 NaN Infinity [,] ,"$version":1 \xff\xfe \0 " \\ 1e-400 fal {} [] null'.split()
     + [b"9" * 400, b"[" * 300, b'{"a":' * 100]
 )
 _STEPS = 64
