@@ -63,13 +63,14 @@ class BuildingTour:
             bridge.take(event)
             if event["component"] in ROOMS:
                 temperatures[event["component"]] = event["body"].get(TEMPERATURE)
-            if len(temperatures) == len(ROOMS) and bridge.counts["changes"]:
+            if len(temperatures) == len(ROOMS):
                 break
         if len(temperatures) < len(ROOMS):
             told = f" ({said[-1]})" if said else ""
             raise ServiceError(f"nothing felt both rooms within {LIMIT_S:.0f} s{told}")
-        done = ", ".join(f"{bridge.counts[name]} {name}" for name in ("telemetry", "changes"))
-        return f"bridge: {done} taken into the graph; floor1 has a mean of {self._mean()} °C"
+        counts = bridge.counts
+        done = f"{counts['telemetry']} telemetry and {counts['changes']} changes of the twin"
+        return f"bridge: {done}, taken into the graph; floor1 has a mean of {self._mean()} °C"
 
     def ask(self) -> str:
         """What no device can answer alone."""
