@@ -99,15 +99,6 @@ def test_the_state_of_the_hub_does_no_input_or_output() -> None:
         assert "hub.endpoints" not in path.read_text(), path
 
 
-def test_one_function_makes_the_tls_context_and_nothing_turns_verification_off() -> None:
-    for path in [*modules(FIRMWARE), *modules(ROOT / "boards")]:
-        source = path.read_text()
-        assert "CERT_NONE" not in source, path
-        assert "wrap_socket(" not in source or path.name == "dialer.py", path
-        if path != FIRMWARE / "system" / "tls.py":
-            assert "SSLContext(" not in source, path
-
-
 def test_no_code_comes_from_the_network_or_from_text() -> None:
     for path in modules(FIRMWARE):
         # Whoever sits at a board's own terminal is in charge of it

@@ -1,6 +1,6 @@
-"""The context that cannot be made lenient, and no other way to one."""
+"""The context that cannot be made lenient. That there is no other way to one, is read from the
+sources in `tests/unit/host_tools/test_verified_tls.py`."""
 
-import os
 import ssl
 from binascii import a2b_base64
 
@@ -31,43 +31,6 @@ def test_a_root_that_is_none_is_refused():
         except (ValueError, OSError):
             continue
         raise AssertionError("it was taken: %r" % root)
-
-
-def _sources(folder):
-    for entry in os.listdir(folder):
-        path = folder + "/" + entry
-        if entry.endswith(".py"):
-            yield path
-        elif "." not in entry and entry != "__pycache__":
-            yield from _sources(path)
-
-
-def _firmware():
-    here = __file__.rsplit("/tests/", 1)[0]
-    return here + "/firmware"
-
-
-def test_tls_is_made_in_one_place_and_verified():
-    """In the whole firmware."""
-    found = 0
-    for path in _sources(_firmware()):
-        with open(path) as file:
-            text = file.read()
-        if path.endswith("/system/tls.py"):
-            found += 1
-            assert "verify_mode = ssl.CERT_REQUIRED" in text
-            assert text.count("SSLContext(") == 1
-        else:
-            assert "SSLContext" not in text, path
-        for forbidden in ("CERT_" + "NONE", "CERT_" + "OPTIONAL", "ssl.wrap_" + "socket"):
-            assert forbidden not in text, path
-        if path.endswith("/system/dialer.py"):
-            found += 1
-            assert "server_hostname=self._peer[0]" in text
-            assert text.count("wrap_socket(") == 1
-        else:
-            assert "wrap_socket(" not in text, path
-    assert found == 2
 
 
 def test_a_context_requires_certificates():
