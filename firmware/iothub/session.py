@@ -65,6 +65,10 @@ _LOOK_EVERY_MS = const(10_000)
 _LARGEST_STEP_S = const(60)
 
 
+# Made once: built where it is needed, it would take heap when there is none
+_LOSSES = (LinkError, ProtocolError, MemoryError)
+
+
 class Session:
     """One device's connection to its hub, through every outage, driven by `step()`.
 
@@ -132,15 +136,15 @@ class Session:
             return False
         try:
             self.exchange.send()
-        except LinkError:
-            pass  # the next step() meets it too
+        except _LOSSES:
+            pass  # the next step() meets it too, or goes on with the packet
         return True
 
     def step(self):
         """Do all that can be done now; return the ms until it wants to run again (<= 1000).
 
-        Never waits; never raises for what a peer does. What a handler raises passes through;
-        a message it was about is not acknowledged.
+        Never waits; never raises for what a peer does. What a handler raises passes through
+        but for MemoryError, which costs the link; a message it was about is not acknowledged.
         """
         try:
             if self.exchange.link is not None:
@@ -148,8 +152,12 @@ class Session:
                 if event:
                     return self._fire(event)
             return getattr(Session, self.state)(self)
-        except (LinkError, ProtocolError) as error:
-            self._fail(error)
+        except _LOSSES as error:
+            # Out of heap, something is half done: on a new link all of it begins anew
+            try:
+                self._fail(error)
+            except MemoryError:
+                pass  # not even for telling
         return 0
 
     # ---- work of the states; each returns when to be called again
