@@ -183,7 +183,8 @@ class HubServer:
             stack.callback(storage.close)
             ahead_s = self._options.faults.clock_s
             self.hub = Hub(self.host_name, storage, lambda: self._clock() + ahead_s, names)
-            self.hub.transfers.containers = LocalContainers(has_folders=self.exposed is None)
+            containers = LocalContainers(has_folders=self.exposed is None)
+            self.hub.transfers.containers = self.hub.graph_jobs.containers = containers
             if self.exposed is not None:
                 _refuse_known_keys(self.hub)
             self._options.apply(self.hub)

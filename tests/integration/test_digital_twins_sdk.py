@@ -565,6 +565,51 @@ def test_routes_and_what_they_deliver(run):
     ]
 
 
+def test_bulk_jobs(run, tmp_path):
+    """The client has no method for them; its service has."""
+    run(
+        f"""
+        import pathlib, time, requests
+        from azure.identity import DefaultAzureCredential as Plain
+
+        folder = pathlib.Path({str(tmp_path)!r})
+        token = Plain().get_token("https://digitaltwins.azure.net/.default").token
+
+        def call(verb, path, status, body=None):
+            answer = requests.request(
+                verb, URL + path, params={{"api-version": "2023-10-31"}}, json=body,
+                headers={{"Authorization": "Bearer " + token}}, verify=os.environ["SSL_CERT_FILE"])
+            assert answer.status_code == status, answer.text
+            return answer
+
+        def ended(path):
+            while (job := call("GET", path, 200).json())["status"] == "running":
+                time.sleep(0.05)
+            return job["status"]
+
+        lines = [{{"Section": "Header"}}, {{"fileVersion": "1.0.0"}}, {{"Section": "Models"}},
+                 MODELS[3], {{"Section": "Twins"}},
+                 {{"$dtId": "hall", "$metadata": {{"$model": SPACE}}, "name": "Hall"}}]
+        (folder / "in.ndjson").write_text("\\n".join(map(json.dumps, lines)))
+        places = {{"inputBlobUri": folder.as_uri() + "/in.ndjson",
+                  "outputBlobUri": folder.as_uri() + "/out.ndjson"}}
+        call("PUT", "/jobs/imports/one", 201, places)
+        assert ended("/jobs/imports/one") == "succeeded"
+        assert client.get_digital_twin("hall")["name"] == "Hall"
+        (job,) = call("GET", "/jobs/imports", 200).json()["value"]
+        assert job["id"] == "one"
+        call("POST", "/jobs/imports/one/cancel", 400)
+        begun = call("PUT", "/jobs/deletions/all", 202)
+        assert begun.headers["Operation-Location"].startswith(URL + "/jobs/deletions/all")
+        assert ended("/jobs/deletions/all") == "succeeded"
+        assert list(client.list_models()) == []
+        assert len(call("GET", "/jobs/deletions", 200).json()["value"]) == 1
+        call("DELETE", "/jobs/imports/one", 204)
+        call("GET", "/jobs/imports/one", 404)
+        """
+    )
+
+
 def test_who_may(run):
     run(
         """

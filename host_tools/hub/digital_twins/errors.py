@@ -7,6 +7,7 @@ from __future__ import annotations
 
 _CONFLICTS = frozenset(
     ("ModelAlreadyExists", "ModelReferencesNotDecommissioned", "ModelReferencesNotDeleted")
+    + ("JobAlreadyExists",)
 )
 
 

@@ -178,6 +178,17 @@ class Graph:
         self._edges.delete(found)
         self._tell_of_edge(events.RELATIONSHIP_DELETED, found, found)
 
+    def delete_everything(self) -> Iterator[str]:
+        """Relationships, twins and models, one by one, each with its event; gives their ids."""
+        for edge in list(self._edges.all()):
+            source, name = str(edge["$sourceId"]), str(edge["$relationshipId"])
+            self.delete_relationship(source, name)
+            yield name
+        for twin_id in list(self._twins):
+            self.delete_twin(twin_id)
+            yield twin_id
+        yield from self.models.delete_all()
+
     # ---- what queries and lists look at
 
     def query(self, text: str) -> Iterator[JsonObject]:

@@ -125,6 +125,14 @@ class Models:
         del self._models[dtmi]
         self._wholes.clear()
 
+    def delete_all(self) -> Iterator[str]:
+        """Each after those that use it."""
+        while self._models:
+            free = [dtmi for dtmi in self._models if not any(self._users(dtmi))]
+            for dtmi in free:
+                self.delete(dtmi)
+                yield dtmi
+
     def whole(self, dtmi: str) -> Interface:
         """The interface with all it extends. Raises: GraphError ModelNotFound."""
         found = self._wholes.get(dtmi)

@@ -1,11 +1,11 @@
 """The operations of Digital Twins, one by one, and where each lies.
 
-Bulk jobs (/jobs/imports, /jobs/deletions) are not among them.
 Source: REST specification of the Azure Digital Twins data plane, 2023-10-31.
 """
 
 from __future__ import annotations
 
+from host_tools.hub.digital_twins.bulk_jobs import DELETION, IMPORT
 from host_tools.hub.digital_twins.errors import GraphError, invalid_argument
 from host_tools.hub.endpoints.graph_call import (
     TOKEN,
@@ -160,6 +160,39 @@ async def query(hub: Hub, call: Call) -> Answer:
     return Answer({"value": [*found], TOKEN: following}, headers={"query-charge": "1"})
 
 
+async def begin_import(hub: Hub, call: Call) -> Answer:
+    return Answer(hub.graph_jobs.begin(IMPORT, call.name, call.json()), 201)
+
+
+async def begin_deletion(hub: Hub, call: Call) -> Answer:
+    job = hub.graph_jobs.begin(DELETION, call.name, None)
+    place = f"{call.url}?api-version={call.first('api-version')}"
+    return Answer(job, 202, {"Operation-Location": place})
+
+
+async def cancel_import(hub: Hub, call: Call) -> Answer:
+    return Answer(hub.graph_jobs.cancel(IMPORT, call.name))
+
+
+async def delete_import(hub: Hub, call: Call) -> Answer:
+    hub.graph_jobs.delete(IMPORT, call.name)
+    return _DONE
+
+
+def _list_jobs(kind: str) -> Operation:
+    async def list_jobs(hub: Hub, call: Call) -> Answer:
+        return page_of(call, hub.graph_jobs.all(kind))
+
+    return list_jobs
+
+
+def _get_job(kind: str) -> Operation:
+    async def get_job(hub: Hub, call: Call) -> Answer:
+        return Answer(hub.graph_jobs.get(kind, call.name))
+
+    return get_job
+
+
 def _at(text: str, operation: Operation) -> tuple[str, tuple[str, ...], Operation]:
     verb, path = text.split()
     return verb, tuple(path.split("/")[1:]), operation
@@ -190,6 +223,14 @@ OPERATIONS = (
     _at("GET /eventroutes", list_routes),
     _at("DELETE /eventroutes/*", delete_route),
     _at("POST /query", query),
+    _at("PUT /jobs/imports/*", begin_import),
+    _at("GET /jobs/imports/*", _get_job(IMPORT)),
+    _at("GET /jobs/imports", _list_jobs(IMPORT)),
+    _at("DELETE /jobs/imports/*", delete_import),
+    _at("POST /jobs/imports/*/cancel", cancel_import),
+    _at("PUT /jobs/deletions/*", begin_deletion),
+    _at("GET /jobs/deletions/*", _get_job(DELETION)),
+    _at("GET /jobs/deletions", _list_jobs(DELETION)),
 )
 
 

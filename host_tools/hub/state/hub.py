@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterable
 
+from host_tools.hub.digital_twins.bulk_jobs import BulkJobs
 from host_tools.hub.digital_twins.events import CloudEvent
 from host_tools.hub.digital_twins.graph import Graph
 from host_tools.hub.provisioning.registrations import Registrations
@@ -81,6 +82,7 @@ class Hub:
         # Event routes of Digital Twins lead to the endpoint that telemetry has
         endpoints = (self.event_hub_name, EVENTS)
         self.graph = Graph(storage, clock, host_name, endpoints, self._deliver)
+        self.graph_jobs = BulkJobs(storage, clock, self.graph)
 
     @property
     def event_hub_name(self) -> str:
@@ -133,6 +135,7 @@ class Hub:
         """End what goes on beside the calls that started it: jobs."""
         await self.jobs.stop()
         await self.transfers.stop()
+        await self.graph_jobs.stop()
 
     def _deliver(self, endpoint: str, event: CloudEvent) -> None:
         body = json.dumps(event.data, separators=(",", ":"), ensure_ascii=False)
