@@ -130,7 +130,10 @@ class Session:
         """
         made = b""
         if not self.exchange.is_flowing and self.clock.unix_time():
-            made = b"&iothub-creation-time-utc=" + encode(self.clock.utc_text())
+            try:
+                made = b"&iothub-creation-time-utc=" + encode(self.clock.utc_text())
+            except MemoryError:
+                pass  # rather without its time than not at all
         if not self.outbox.put_telemetry(topic, made, payload, size):
             self.log.warning("telemetry of %d bytes exceeds packet_bytes", size)
             return False

@@ -229,3 +229,18 @@ def test_f22_a_forged_seal_is_no_seal(row, chance, full):
         files.files = {**sound, PATH: text}
         taken += store.load() != former
     row("0 taken", f"{tries} tries: {taken} taken", taken == 0)
+
+
+def test_f23_heap_exhausted(row, chance, full):
+    """At packets, calls, patches, reports, messages and a link that ends."""
+    count = 1000 if full else 60
+    found = on_board.run("exhausted.py", count, chance.below(1 << 30), heap="400k", timeout=600)
+    row(
+        "network never falls, control takes 0 B, 0 messages lost, 95 % of the heap is free again",
+        f"{count} times, {found['links']} links given up: {found['falls']} falls, control failed "
+        f"{found['control']} times, {found['lost']} of {found['accepted']} messages lost, "
+        f"{found['free_percent']} % free",
+        found["falls"] == found["control"] == found["lost"] == 0
+        and found["free_percent"] >= 95
+        and found["links"] > count // 10,
+    )
