@@ -107,8 +107,8 @@ class BulkJobs:
         """`work` gives how many were refused."""
         try:
             refused = await work()
-        except ContainerError as error:
-            self._end(kind, job, _FAILED, str(error))
+        except (ContainerError, GraphError) as error:
+            self._end(kind, job, _FAILED, _reason(error))
         else:
             told = (
                 f"{refused} entities were refused; the output blob says which." if refused else ""
@@ -148,7 +148,7 @@ class BulkJobs:
         except ValueError as error:
             return f"it is not JSON: {error}"
         except GraphError as error:
-            return f"{error.code}: {error.message}"
+            return _reason(error)
         return ""
 
     async def _delete(self) -> int:
@@ -180,6 +180,10 @@ class BulkJobs:
     def _forget_old(self) -> None:
         for kind, job_id in list(self._jobs)[: max(0, len(self._jobs) + 1 - MAX_KEPT)]:
             self.delete(kind, job_id)
+
+
+def _reason(error: ContainerError | GraphError) -> str:
+    return f"{error.code}: {error.message}" if isinstance(error, GraphError) else str(error)
 
 
 def _parse_places(request: Json) -> JsonObject:

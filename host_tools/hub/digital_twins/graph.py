@@ -179,14 +179,18 @@ class Graph:
         self._tell_of_edge(events.RELATIONSHIP_DELETED, found, found)
 
     def delete_everything(self) -> Iterator[str]:
-        """Relationships, twins and models, one by one, each with its event; gives their ids."""
+        """Relationships, twins and models, one by one, each with its event; gives their ids.
+        Raises: GraphError RelationshipsNotDeleted when relationships are made meanwhile."""
+        # Between two of them others may delete as well
         for edge in list(self._edges.all()):
             source, name = str(edge["$sourceId"]), str(edge["$relationshipId"])
-            self.delete_relationship(source, name)
-            yield name
+            if self._edges.find(source, name) is not None:
+                self.delete_relationship(source, name)
+                yield name
         for twin_id in list(self._twins):
-            self.delete_twin(twin_id)
-            yield twin_id
+            if twin_id in self._twins:
+                self.delete_twin(twin_id)
+                yield twin_id
         yield from self.models.delete_all()
 
     # ---- what queries and lists look at

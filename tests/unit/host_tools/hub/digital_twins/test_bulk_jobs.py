@@ -142,3 +142,38 @@ def test_a_job_that_a_stop_cut_off_has_failed(tmp_path):
         storage.close()
 
     asyncio.run(run())
+
+
+def test_a_deletion_goes_on_beside_others_who_change_the_graph():
+    """Between two of its turns a client may delete what it was about to, or add to it."""
+
+    async def run(meanwhile):
+        graph, jobs = make_jobs()
+        graph.models.upload(MODELS)
+        for number in range(120):
+            graph.put_twin(f"floor{number}", {"$metadata": {"$model": FLOOR}})
+            body = {"$relationshipName": "contains", "$targetId": f"floor{number}"}
+            graph.put_relationship("floor0", f"r{number}", body)
+        jobs.begin(DELETION, "all", None)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        meanwhile(graph)
+        done = await ended(jobs, DELETION, "all")
+        jobs.begin(DELETION, "again", None)
+        assert (await ended(jobs, DELETION, "again"))["status"] == "succeeded"
+        assert list(graph.all_twins()) == []
+        return done
+
+    def delete(graph):
+        graph.delete_relationship("floor0", "r119")
+        graph.delete_twin("floor119")
+
+    def add(graph):
+        for number in range(120):
+            body = {"$relationshipName": "contains", "$targetId": f"floor{number}"}
+            graph.put_relationship("floor1", f"new{number}", body)
+
+    assert asyncio.run(run(delete))["status"] == "succeeded"
+    done = asyncio.run(run(add))
+    assert done["status"] == "failed"
+    assert "RelationshipsNotDeleted" in done["error"]["message"]
