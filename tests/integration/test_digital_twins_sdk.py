@@ -471,6 +471,8 @@ def test_queries(run):
         wrong("$dtId", "SELECT R FROM DIGITALTWINS F JOIN R RELATED F.contains")
         wrong("SELECT *", "SELECT * FROM DIGITALTWINS F JOIN R RELATED F.contains "
               "WHERE F.$dtId = 'floor1'")
+        wrong("SELECT *", "SELECT TOP(1) FROM DIGITALTWINS F JOIN R RELATED F.contains "
+              "WHERE F.$dtId = 'floor1'")
         wrong("SHOUT", "SELECT * FROM DIGITALTWINS WHERE SHOUT(name)")
         wrong("8000", "SELECT * FROM DIGITALTWINS WHERE name = '" + "x" * 8000 + "'")
         wrong("50", "SELECT * FROM DIGITALTWINS WHERE $dtId IN [" + ",".join(["'a'"] * 51) + "]")

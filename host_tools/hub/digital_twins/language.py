@@ -6,23 +6,22 @@ Source: Azure Digital Twins, "Query language reference"; "Event routes and filte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedInput
 
+from host_tools.hub.digital_twins.conditions import Conditions, IsKindOf
 from host_tools.hub.digital_twins.errors import GraphError, query_error
-from host_tools.hub.digital_twins.functions import FILTER_FUNCTIONS, FUNCTIONS, Function
+from host_tools.hub.digital_twins.functions import FILTER_FUNCTIONS, FUNCTIONS
 from host_tools.hub.digital_twins.query import Column, GraphQuery, Join
-from host_tools.hub.query import expressions
 from host_tools.hub.query.expressions import Expression
 from host_tools.hub.query.reading import unquoted, where_it_ends
 
 MAX_CHARS = 8000
 MAX_JOINS = 5
-MAX_CHOICES = 50  # of IN; one page of the documentation says 100
 MAX_SIGNS = 50  # of AND and OR
 
 _GRAMMAR = r"""
@@ -83,8 +82,6 @@ STRING: /'([^'\\\x00-\x1f]|\\.)*'/ | /"([^"\\\x00-\x1f]|\\.)*"/
 # What a query without alias calls its one collection
 _ROOT = ""
 
-IsKindOf = Callable[[str, str], bool]
-
 
 def parse_query(text: str, is_kind_of: IsKindOf) -> GraphQuery:
     """`is_kind_of(dtmi, base)`: whether a model is, or extends, another.
@@ -103,7 +100,7 @@ def parse_filter(text: str) -> Expression:
         if len(text) > MAX_CHARS:
             raise query_error(f"The filter has more than {MAX_CHARS} characters.")
         (tree,) = _parse(text, "filter").children
-        return _Conditions(_filter_path, FILTER_FUNCTIONS, _nothing_is_kind_of).build(tree)
+        return Conditions(_filter_path, FILTER_FUNCTIONS, _nothing_is_kind_of).build(tree)
     except RecursionError:
         raise GraphError("EventRouteFilterInvalid", "It is nested too deeply.") from None
     except GraphError as error:
@@ -130,99 +127,6 @@ def _grammar() -> Lark:
     return Lark(_GRAMMAR, parser="lalr", start=["query", "filter"])
 
 
-class _Conditions:
-    """Conditions of the parsed text, as functions of a row. `place` says where a path leads."""
-
-    def __init__(
-        self,
-        place: Callable[[tuple[str, ...]], tuple[str, ...]],
-        functions: Mapping[str, Function],
-        is_kind_of: IsKindOf,
-    ) -> None:
-        self._place = place
-        self._functions = functions
-        self._is_kind_of = is_kind_of
-
-    def build(self, tree: Any) -> Expression:
-        build: Callable[[list[Any]], Expression] = getattr(self, f"_{tree.data}")
-        return build(tree.children)
-
-    def _disjunction(self, parts: list[Any]) -> Expression:
-        return expressions.any_of([self.build(each) for each in parts])
-
-    def _conjunction(self, parts: list[Any]) -> Expression:
-        return expressions.all_of([self.build(each) for each in parts])
-
-    def _negated(self, parts: list[Any]) -> Expression:
-        return expressions.negation(self.build(parts[0]))
-
-    def _comparison(self, parts: list[Any]) -> Expression:
-        left, sign, right = parts
-        return expressions.comparison(str(sign), self.build(left), self.build(right))
-
-    def _contained(self, parts: list[Any], is_in: bool = True) -> Expression:
-        if len(parts) - 1 > MAX_CHOICES:
-            raise query_error(f"IN has more than {MAX_CHOICES} values.")
-        choices = [self.build(each) for each in parts[1:]]
-        return expressions.membership(self.build(parts[0]), choices, is_in)
-
-    def _excluded(self, parts: list[Any]) -> Expression:
-        return self._contained(parts, is_in=False)
-
-    def _number(self, parts: list[Token]) -> Expression:
-        text = str(parts[0])
-        return expressions.literal(int(text) if text.lstrip("-").isdigit() else float(text))
-
-    def _string(self, parts: list[Token]) -> Expression:
-        return expressions.literal(unquoted(parts[0]))
-
-    def _true(self, parts: list[Any]) -> Expression:
-        return expressions.literal(True)
-
-    def _false(self, parts: list[Any]) -> Expression:
-        return expressions.literal(False)
-
-    def _null(self, parts: list[Any]) -> Expression:
-        return expressions.literal(None)
-
-    def _path(self, parts: list[Token]) -> Expression:
-        return expressions.path(self._place(tuple(str(each) for each in parts)))
-
-    def _call(self, parts: list[Any]) -> Expression:
-        name = str(parts[0]).upper()
-        if name == "IS_OF_MODEL" and name in self._functions:
-            return self._model_test(parts[1:])
-        function = self._functions.get(name)
-        if function is None:
-            known = ", ".join(self._functions)
-            raise query_error(f"The function {parts[0]} is not known; there is {known}.")
-        if len(parts) - 1 != function.arguments:
-            raise query_error(f"{name} has {function.arguments} arguments.")
-        return function.build(*[self.build(each) for each in parts[1:]])
-
-    def _model_test(self, parts: list[Any]) -> Expression:
-        is_exact = len(parts) > 1 and _name_of(parts[-1]).lower() == "exact"
-        parts = parts[:-1] if is_exact else parts
-        if not 1 <= len(parts) <= 2 or parts[-1].data != "string":
-            raise query_error("IS_OF_MODEL is written IS_OF_MODEL(alias, 'dtmi', exact).")
-        base = unquoted(parts[-1].children[0])
-        names = tuple(str(each) for each in parts[0].children) if len(parts) == 2 else ()
-        find = expressions.path(self._place((*names, "$metadata", "$model")))
-        is_kind_of = self._is_kind_of
-
-        def decide(row: expressions.Document) -> Any:
-            dtmi = find(row)
-            if not isinstance(dtmi, str):
-                return False
-            return dtmi == base if is_exact else is_kind_of(dtmi, base)
-
-        return decide
-
-
-def _name_of(tree: Any) -> str:
-    return str(tree.children[0]) if tree.data == "path" and len(tree.children) == 1 else ""
-
-
 class _QueryCompiler:
     def __init__(self, tree: Tree[Token], is_kind_of: IsKindOf) -> None:
         self._parts = {str(each.data): each for each in tree.children if isinstance(each, Tree)}
@@ -232,7 +136,7 @@ class _QueryCompiler:
         self._collection, self._root = self._source()
         self._twins = {self._root}
         self._edges: set[str] = set()
-        self._conditions = _Conditions(self._place, FUNCTIONS, is_kind_of)
+        self._conditions = Conditions(self._place, FUNCTIONS, is_kind_of)
 
     def query(self) -> GraphQuery:
         joins = self._joins()
@@ -244,7 +148,8 @@ class _QueryCompiler:
                 pinned.setdefault(alias, ids)
         if joins and not pinned:
             raise query_error("A JOIN needs a condition on the $dtId of one of its twins.")
-        if joins and self._is_whole:
+        is_count = "aggregate" in self._parts
+        if joins and not columns and not is_count:
             raise query_error("SELECT * is not possible with JOIN; name what is wanted.")
         top = self._parts.get("top")
         return GraphQuery(
@@ -254,13 +159,9 @@ class _QueryCompiler:
             conditions=tuple((self._aliases(each), self._build(each)) for each in conjuncts),
             pinned=pinned,
             columns=columns,
-            is_count="aggregate" in self._parts,
+            is_count=is_count,
             top=None if top is None else int(str(top.children[0])),
         )
-
-    @property
-    def _is_whole(self) -> bool:
-        return "everything" in self._parts
 
     def _source(self) -> tuple[str, str]:
         name, *alias = (str(each) for each in self._parts["source"].children)
