@@ -47,7 +47,7 @@ _ANNOTATED = {"$.on": "iothub-outputname", "$.ifid": "iothub-interface-id"}
 
 @dataclass(frozen=True)
 class Event:
-    """One stored message.
+    """One stored message. `device_id` is "" for what no device is about.
 
     `system` are AMQP properties (message-id, content-type, …), `properties` what the device set
     (None: a name without value), `annotations` the hub's stamps (iothub-connection-device-id,
@@ -124,39 +124,20 @@ class Telemetry:
     ) -> None:
         """Take an event of the hub's own about a device or module, which need not exist any
         more."""
-        annotations = {**_origin(key), "iothub-message-source": source}
-        self._append_own(split_key(key)[0], body, system, properties, annotations)
+        device_id, _ = split_key(key)
+        annotations: dict[str, str | int] = {**_origin(key), "iothub-message-source": source}
+        known: dict[str, str | None] = {**properties}
+        self._keep(self._event(device_id, device_id, body, system, known, annotations))
 
     def append_cloud_event(self, twin_id: str, body: bytes, attributes: dict[str, str]) -> None:
-        """Take an event of Digital Twins, whose attributes are application properties.
+        """Take an event of Digital Twins, whose attributes are application properties; it is of
+        no device, even if one has the twin's name.
         Source: CloudEvents, AMQP protocol binding 1.0, binary content mode."""
-        properties = {f"cloudEvents:{name}": value for name, value in attributes.items()}
+        properties: dict[str, str | None] = {
+            f"cloudEvents:{name}": value for name, value in attributes.items()
+        }
         system = {"content-type": "application/json"}
-        self._append_own(twin_id, body, system, properties, {})
-
-    def _append_own(
-        self,
-        origin: str,
-        body: bytes,
-        system: dict[str, str],
-        properties: dict[str, str],
-        annotations: dict[str, str],
-    ) -> None:
-        """An event that no device sent; `origin` chooses its partition."""
-        enqueued_ms = int(self._clock() * 1000)
-        partition = self.partition_of(origin)
-        self._keep(
-            Event(
-                partition=partition,
-                sequence_number=self._last[partition] + 1,
-                enqueued_ms=enqueued_ms,
-                device_id=origin,
-                body=body,
-                system=system,
-                properties=dict(properties.items()),
-                annotations={**annotations, "iothub-enqueuedtime": enqueued_ms},
-            )
-        )
+        self._keep(self._event(twin_id, "", body, system, properties, {}))
 
     def subscribe(self, callback: Callable[[Event], None]) -> Callable[[], None]:
         """Call `callback` with every event once it is committed. Returns: the way to stop."""
@@ -225,13 +206,10 @@ class Telemetry:
         auth_method: str,
     ) -> Event:
         device_id, _ = split_key(key)
-        partition = self.partition_of(device_id)
-        enqueued_ms = int(self._clock() * 1000)
         annotations: dict[str, str | int] = {
             **_origin(key),
             "iothub-connection-auth-method": auth_method,
             "iothub-connection-auth-generation-id": self._registry.generation_id(key),
-            "iothub-enqueuedtime": enqueued_ms,
             "iothub-message-source": "Telemetry",
         }
         if model_id:
@@ -247,6 +225,20 @@ class Telemetry:
                 annotations[_ANNOTATED[name]] = value or ""
             else:
                 properties[name] = value
+        return self._event(device_id, device_id, body, system, properties, annotations)
+
+    def _event(
+        self,
+        origin: str,
+        device_id: str,
+        body: bytes,
+        system: dict[str, str],
+        properties: dict[str, str | None],
+        annotations: dict[str, str | int],
+    ) -> Event:
+        """The next of the partition that `origin` chooses, stamped with the time."""
+        enqueued_ms = int(self._clock() * 1000)
+        partition = self.partition_of(origin)
         return Event(
             partition=partition,
             sequence_number=self._last[partition] + 1,
@@ -255,7 +247,7 @@ class Telemetry:
             body=body,
             system=system,
             properties=properties,
-            annotations=annotations,
+            annotations={**annotations, "iothub-enqueuedtime": enqueued_ms},
         )
 
     def _publish(self, committed: bool) -> None:

@@ -121,3 +121,13 @@ def test_retention_is_bounded_and_numbers_go_on(tmp_path):
     assert hub.telemetry.append("d1", b"", {}).sequence_number == 5
     hub.storage.trim_events(0, 1)
     assert [event.sequence_number for event in hub.telemetry.read(partition)] == [5]
+
+
+def test_events_of_a_twin_are_not_those_of_the_device_with_its_name():
+    hub = make_hub("d1")
+    hub.telemetry.append("d1", b"1", {})
+    hub.telemetry.append_cloud_event("d1", b"2", {"type": "microsoft.iot.telemetry"})
+    sent, told = hub.telemetry.read(hub.telemetry.partition_of("d1"))
+    assert (sent.device_id, told.device_id) == ("d1", "")
+    assert told.properties == {"cloudEvents:type": "microsoft.iot.telemetry"}
+    assert set(told.annotations) == {"iothub-enqueuedtime"}
