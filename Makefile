@@ -80,12 +80,11 @@ integration: setup ## Tests through real sockets, TLS and SDKs
 fault: setup ## Every row of the fault table in full, also in build/faults.html; `make test` has a sample
 	@THERMO_FAULT=full $(BIN)/python -m pytest -n 2 --dist loadfile --timeout 2700 tests/fault
 
-long: setup ## What takes an hour: every pull, 100 kills, 1,000 devices, all defects, 10^5 broken conversations
+long: setup ## What takes an hour: every pull, 100 kills of hub and bridge, 1,000 devices, all defects, 10^5 broken conversations
 	@THERMO_ALL_PULLS=1 THERMO_KILLS=100 THERMO_FLEET=1000 THERMO_DEFECTS=all THERMO_FRESH_WHEEL=1 THERMO_FUZZ=50000 \
 	    $(BIN)/python -m pytest --timeout 5400 tests/integration/test_board_pulled.py tests/integration/test_board_whole.py \
 	    tests/integration/test_hub_kill.py tests/integration/test_bridge.py tests/integration/test_fleet.py \
-	    tests/integration/test_certify.py \
-	    tests/integration/test_wheel.py tests/fuzz
+	    tests/integration/test_certify.py tests/integration/test_wheel.py tests/fuzz
 
 bench: setup ## Sizes, heap and garbage beside their budgets and peers, also in build/bench.json
 	@$(BIN)/python -m tests.bench

@@ -5,6 +5,7 @@ Through Microsoft's own packages and nothing else; skipped where AZURE_URL names
 
 from __future__ import annotations
 
+import datetime
 import os
 import time
 from collections.abc import Callable
@@ -58,14 +59,16 @@ class BuildingTour:
         """Bridge what the thermostat says until both rooms are felt."""
         said: list[str] = []
         bridge = Bridge(self._twins, self._hub.registry(), {self._device_id: ROOMS}, said.append)
-        end, temperatures = time.monotonic() + LIMIT_S, {}
+        # Events begin with the oldest; what the tour asks about is how warm it is now
+        began = datetime.datetime.now(datetime.timezone.utc).isoformat()
+        end, felt = time.monotonic() + LIMIT_S, set()
         for event in read_events(self._hub, "$Default", {}, lambda: time.monotonic() > end):
             bridge.take(event)
-            if event["component"] in ROOMS:
-                temperatures[event["component"]] = event["body"].get(TEMPERATURE)
-            if len(temperatures) == len(ROOMS):
+            if event["component"] in ROOMS and event["time"] > began:
+                felt.add(event["component"])
+            if len(felt) == len(ROOMS):
                 break
-        if len(temperatures) < len(ROOMS):
+        if len(felt) < len(ROOMS):
             told = f" ({said[-1]})" if said else ""
             raise ServiceError(f"nothing felt both rooms within {LIMIT_S:.0f} s{told}")
         counts = bridge.counts

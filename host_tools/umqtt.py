@@ -71,7 +71,10 @@ def install(folder: Path) -> Path:
         partial.write_bytes(source)
         os.replace(partial, target)
     except (OSError, LookupError, ValueError) as error:
-        text = f"umqtt.simple was not fetched: {error}; check the network and try again"
+        text = (
+            f"umqtt.simple was not fetched: {error}; check the network and try again. A network "
+            "with a certificate authority of its own needs REQUESTS_CA_BUNDLE set to its file"
+        )
         raise UmqttError(text) from error
     finally:
         partial.unlink(missing_ok=True)
