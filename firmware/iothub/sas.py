@@ -12,22 +12,25 @@ from micropython import const
 _BLOCK_BYTES = const(64)
 _INNER = const(0x36)
 _OUTER = const(0x5C)
+_HEAD = b"SharedAccessSignature sr="
 
 
 def build_token(identity, expiry_s, resource="%s/devices/%s"):
-    """The token for `identity` until `expiry_s`, which counts from 1970; bytes. `resource`: what
-    is made of its host and id."""
-    resource = encode(resource % (identity.host, identity.device_id))
-    signature = hmac_sha256(identity.key, b"%s\n%d" % (resource, expiry_s))
-    return b"SharedAccessSignature sr=%s&sig=%s&se=%d" % (
-        resource,
-        encode(b2a_base64(signature, newline=False)),
-        expiry_s,
-    )
+    """The token for `identity` until `expiry_s`, which counts from 1970; a bytearray. `resource`:
+    what is made of its host and id."""
+    # It grows in place: put together from its parts it would take twice their size
+    token = encode(resource % (identity.host, identity.device_id), bytearray(_HEAD))
+    expiry = b"%d" % expiry_s
+    signature = hmac_sha256(identity.key, memoryview(token)[len(_HEAD) :], b"\n" + expiry)
+    token += b"&sig="
+    encode(b2a_base64(signature, newline=False), token)
+    token += b"&se="
+    token += expiry
+    return token
 
 
-def hmac_sha256(key, message):
-    """The firmware has hashlib, but no hmac."""
+def hmac_sha256(key, message, rest=b""):
+    """Of `message` and `rest` behind it. The firmware has hashlib, but no hmac."""
     if len(key) > _BLOCK_BYTES:
         key = sha256(key).digest()
     block = bytearray(_BLOCK_BYTES)
@@ -39,5 +42,7 @@ def hmac_sha256(key, message):
             block[i] ^= mask
         digest = sha256(block)
         digest.update(message)
+        digest.update(rest)
         message = digest.digest()
+        rest = b""
     return message

@@ -95,9 +95,9 @@ def decode(text):
         raise ProtocolError("bad percent-encoding")
 
 
-def encode(text):
-    """`text` (str, or bytes of UTF-8) encoded, as bytes."""
-    encoded = bytearray()
+def encode(text, behind=b""):
+    """`text` (str, or bytes of UTF-8) encoded, a bytearray: `behind` itself if it is one."""
+    encoded = behind or bytearray()
     for byte in text if isinstance(text, bytes) else text.encode():
         if byte in UNRESERVED:
             encoded.append(byte)
@@ -106,4 +106,4 @@ def encode(text):
             encoded.append(_PERCENT)
             encoded.append(_DIGITS[byte >> 4])
             encoded.append(_DIGITS[byte & 15])
-    return bytes(encoded)
+    return encoded
