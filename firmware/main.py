@@ -50,7 +50,7 @@ async def run():
     try:
         keys = board.console()
         if keys:
-            from system.console import attach
+            from system.keys import attach
 
             attach(keys, {"app": app, "board": board})
     except Exception as error:  # noqa: BLE001 - it may be what is broken, and nothing needs it

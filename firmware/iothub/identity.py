@@ -26,14 +26,11 @@ class IdentityError(ValueError):
 class Identity:
     """`key` is decoded, None for a device with a certificate; `dial_host` is the hub or a gateway.
 
-    The key is in no text of this object, and in no error.
+    The key is in no text of this object, and in no error. Without methods: with one, it would
+    keep this module in the heap.
     """
 
-    def __init__(self, host, device_id, key, dial_host):
-        self.host = host
-        self.device_id = device_id
-        self.key = key
-        self.dial_host = dial_host
+    host = device_id = key = dial_host = None
 
 
 def parse(text):
@@ -45,16 +42,16 @@ def parse(text):
     fields = _fields(text)
     if "SharedAccessKeyName" in fields:
         raise IdentityError("this is a service's connection string: a device's has DeviceId")
-    host = _checked(fields, "HostName", b"", _LONGEST_HOST)
-    device_id = _checked(fields, "DeviceId", _DEVICE_ID_EXTRA, _LONGEST_DEVICE_ID)
-    dial_host = host
+    who = Identity()
+    who.host = who.dial_host = _checked(fields, "HostName", b"", _LONGEST_HOST)
+    who.device_id = _checked(fields, "DeviceId", _DEVICE_ID_EXTRA, _LONGEST_DEVICE_ID)
     if "GatewayHostName" in fields:
-        dial_host = _checked(fields, "GatewayHostName", b"", _LONGEST_HOST)
+        who.dial_host = _checked(fields, "GatewayHostName", b"", _LONGEST_HOST)
     if fields.get("x509") != "true":
-        return Identity(host, device_id, _key(_required(fields, "SharedAccessKey")), dial_host)
-    if "SharedAccessKey" in fields:
+        who.key = _key(_required(fields, "SharedAccessKey"))
+    elif "SharedAccessKey" in fields:
         raise IdentityError("x509 and SharedAccessKey exclude each other")
-    return Identity(host, device_id, None, dial_host)
+    return who
 
 
 def _fields(text):

@@ -35,20 +35,11 @@ _AFTER_ESCAPE = const(1)
 _IN_SEQUENCE = const(2)
 
 
-def attach(stream, scope):
-    """Start a task for the operator, whose keys are `stream`. `scope`: the names there are."""
-    scope["asyncio"], scope["gc"] = asyncio, gc
-    asyncio.create_task(Console(scope, _write).run(asyncio.StreamReader(stream)))
-
-
-def _write(text):
-    sys.stdout.write(text)
-
-
 class Console:
-    """`scope`: the names there are. `write(text)`: to the operator."""
+    """`scope`: the names there are, besides `asyncio` and `gc`. `write(text)`: to the operator."""
 
-    def __init__(self, scope, write):
+    def __init__(self, scope, write=sys.stdout.write):
+        scope["asyncio"], scope["gc"] = asyncio, gc
         self._scope = scope
         self._write = write
         self._line = ""
@@ -57,18 +48,19 @@ class Console:
         self._sequence = _NO_SEQUENCE
         self._last = 0
 
-    async def run(self, reader):
-        """Until the stream ends. `reader.read(1)` waits for a key, and takes no heap waiting."""
-        while True:
-            try:
-                key = await reader.read(1)
-            except UnicodeError:
-                continue  # half a letter; the other half comes, and is none either
-            if not key:
-                return
+    async def run(self, reader, key):
+        """From the first `key` until the stream ends. `reader.read(1)` waits for the next, and
+        takes no heap waiting."""
+        while key:
             line = self.press(key if isinstance(key, str) else chr(key[0]))
             if line:
                 await self.answer(line)
+            key = None
+            while key is None:
+                try:
+                    key = await reader.read(1)
+                except UnicodeError:
+                    pass  # half a letter; the other half comes, and is none either
 
     def press(self, key):
         """Take one key. Returns the line that it ends, else None."""

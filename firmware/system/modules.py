@@ -15,3 +15,14 @@ def forget(names):
         if package in sys.modules and hasattr(sys.modules[package], module):
             delattr(sys.modules[package], module)
     gc.collect()
+
+
+def later(name, function, *arguments):
+    """What calls `function` of the module `name` with `arguments`; the module is there then."""
+
+    def call():
+        made = getattr(__import__(name, None, None, (function,)), function)(*arguments)
+        forget((name,))
+        return made
+
+    return call

@@ -12,7 +12,7 @@ import os
 
 from micropython import const
 from system import log
-from system.modules import forget
+from system.modules import forget, later
 
 VERSION = "0.1.0"
 # This file is FIRMWARE/thermostat/assembly.py
@@ -127,7 +127,10 @@ def _build_cloud(app, settings, teller):
         connection.answer_bytes,
     )
     if connection.spill_bytes:
-        _allow_spill(outbox, board.data_path, connection.spill_bytes)
+        folder = board.data_path
+        outbox.open_spill = later("system.spill", "Spill", folder, connection.spill_bytes)
+        if any(name.startswith("spill-") for name in os.listdir(folder or "/")):
+            outbox.recover()
     device = _build_device(_FIRMWARE + "/models", connection)
     forget(("pnp.model",))
     session = _build_session(app, device, outbox, settings)
@@ -163,18 +166,6 @@ def _use_provisioning(app, settings):
     except IdentityError as error:
         raise _Trouble("provisioning", error)
     forget(("thermostat.provisioning", "system.store"))
-
-
-def _allow_spill(outbox, folder, most_bytes):
-    def open_spill():
-        from system.spill import Spill
-
-        forget(("system.spill",))  # with the last of its pieces it is out of the heap
-        return Spill(folder, most_bytes)
-
-    outbox.open_spill = open_spill
-    if any(name.startswith("spill-") for name in os.listdir(folder or "/")):
-        outbox.recover()
 
 
 def _build_device(folder, connection):

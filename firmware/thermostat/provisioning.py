@@ -9,7 +9,7 @@ that refuses the device again and again makes the board forget the answer, and s
 In the heap only when needed.
 """
 
-from iothub.identity import Identity, parse
+from iothub.identity import parse
 from system.store import ConfigurationError, Store
 
 _NAME = "/assigned.json"
@@ -38,7 +38,8 @@ def identity(settings):
     secret = "SharedAccessKey=" + key if key else "x509=true"
     parts = wanted["host"], wanted["registration_id"], secret
     who = parse("HostName=%s;DeviceId=%s;%s" % parts)
-    return Identity(wanted["id_scope"], who.device_id, who.key, who.host)
+    who.host = wanted["id_scope"]
+    return who
 
 
 async def run(provisioning, clock, alive, folder):

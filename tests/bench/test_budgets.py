@@ -3,7 +3,7 @@
 import pytest
 
 from host_tools.simulated_device import parts
-from tests.bench import day, device, wire
+from tests.bench import day, device, whole, wire
 from tests.bench.rows import BUDGETS, row
 
 
@@ -23,6 +23,11 @@ def test_what_is_needed_on_demand_exists():
     names = device.ON_DEMAND | device.NOT_FITTED
     missing = [n for n in names if not (device.ROOT / "firmware" / (n + ".py")).exists()]
     assert not missing
+
+
+def test_what_is_needed_on_demand_leaves_the_heap_again():
+    of_all = device.ON_DEMAND | {"thermostat/room"}
+    assert whole.staying(of_all) == {"thermostat/room"}
 
 
 def test_a_figure_beyond_its_budget_is_told():

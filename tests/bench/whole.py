@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from host_tools.compile import compile_tree
 from host_tools.hub.client_environment import client_environment
 from host_tools.hub.server import HubServer
 from host_tools.simulated_device import SimulatedDevice, parts, write_configuration
 from host_tools.simulation import SimulationError
+from host_tools.tree import source_tree
 from tests.bench.rows import row
 from tests.integration.whole import own_address, until
 
@@ -23,6 +27,8 @@ LARGEST_KB = 256
 STEP_KB = 8
 # Statistics twice: the first line comes before the device is online
 PACE = {"telemetry": {"stats_period_s": 1}}
+# Far above what two runs differ by; that of the last module is 2^n times this
+WEIGHT = 1 << 15
 ONLINE_LIMIT_S = 60.0
 TOUR_LIMIT_S = 120.0
 
@@ -32,6 +38,27 @@ def rows() -> list[dict[str, Any]]:
     heap = asyncio.run(_online(LARGEST_KB, with_tour=False))
     assert heap is not None, "the thermostat does not come online"
     return [row("online_heap", heap), row("tour_heap", _least())]
+
+
+def staying(modules: Iterable[str]) -> set[str]:
+    """Which of `modules`, as "system/spill", are still in the heap of a thermostat online.
+
+    Each is given something large of a size of its own, which is in the heap as long as it is.
+    """
+    names = sorted(modules)
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(shutil.copytree(source_tree() / "firmware", Path(folder, "source")))
+        for place, name in enumerate(names):
+            with (source / f"{name}.py").open("a") as file:
+                file.write(f"\n\n_weight = bytearray({WEIGHT << place})\n")
+        weighted = compile_tree(source, Path(folder, "firmware"))
+        heaps = [
+            asyncio.run(_online(WEIGHT >> 8 << len(names), False, firmware))
+            for firmware in (parts().firmware, weighted)
+        ]
+    assert None not in heaps, "the thermostat does not come online"
+    more = round((heaps[1] - heaps[0]) / WEIGHT)
+    return {name for place, name in enumerate(names) if more >> place & 1}
 
 
 def _least() -> int:
@@ -46,7 +73,7 @@ def _least() -> int:
     return passes
 
 
-async def _online(heap_kb: int, with_tour: bool) -> int | None:
+async def _online(heap_kb: int, with_tour: bool, firmware: Path | None = None) -> int | None:
     """Bytes in use after a collection, None where it does not get as far as that."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -56,6 +83,8 @@ async def _online(heap_kb: int, with_tour: bool) -> int | None:
             text = server.device_connection_string(DEVICE)
             write_configuration(folder / "device", text, server.certificates.ca_der, PACE)
             made = dataclasses.replace(parts(), heap_size=f"{heap_kb}k")
+            if firmware is not None:
+                made = dataclasses.replace(made, firmware=firmware)
             device = SimulatedDevice(folder / "device", device_parts=made)
             await device.start()
             try:

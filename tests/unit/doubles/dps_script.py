@@ -80,7 +80,7 @@ class DpsBench:
         from doubles.log import FakeLog
         from doubles.settings import Settings
         from iothub.dps import Provisioning
-        from iothub.identity import Identity, parse
+        from iothub.identity import parse
 
         self.service = service or FakeService()
         self.clock = self.service.clock = clock or FakeClock()
@@ -88,8 +88,9 @@ class DpsBench:
         self.dialer = FakeDialer(self.service, prepare)
         secret = "SharedAccessKey=" + KEY if key else "x509=true"
         who = parse("HostName=%s;DeviceId=%s;%s" % (SERVICE, REGISTRATION, secret))
+        who.host = SCOPE
         self.provisioning = Provisioning(
-            Identity(SCOPE, REGISTRATION, who.key, SERVICE),
+            who,
             {"modelId": "dtmi:com:example:Thermostat;1"},
             self.dialer,
             self.clock,

@@ -6,7 +6,7 @@ import os
 import select
 import time
 
-from system.console import attach
+from system.keys import attach
 
 PIPE = "build/tests/keys-%d" % time.ticks_us()
 

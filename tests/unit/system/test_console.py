@@ -2,26 +2,12 @@
 
 import asyncio
 
+from doubles.typed_keys import Keys
 from expect import raises
 from system import log
 from system.console import Console
 
 UP = "\x1b[A"
-
-
-class Keys:
-    """A stream: one key at a time, then its end. An exception among them is raised."""
-
-    def __init__(self, keys):
-        self.keys = list(keys)
-
-    async def read(self, size):
-        assert size == 1
-        await asyncio.sleep(0)
-        key = self.keys.pop(0) if self.keys else ""
-        if isinstance(key, Exception):
-            raise key
-        return key
 
 
 class Captured:
@@ -49,6 +35,11 @@ class Captured:
 def console(scope=None):
     shown = []
     return Console(scope if scope is not None else {}, shown.append), shown
+
+
+async def run(one, keys):
+    keys = Keys(keys)
+    await one.run(keys, await keys.read(1))
 
 
 def typed(one, keys):
@@ -121,7 +112,7 @@ def answers(lines, scope=None):
 
     async def live():
         with Captured() as captured:
-            await one.run(Keys("".join([line + "\r" for line in lines])))
+            await run(one, "".join([line + "\r" for line in lines]))
         return captured.lines
 
     return asyncio.run(live())
@@ -169,14 +160,14 @@ def test_what_is_shown_is_bounded():
 def test_half_a_letter_is_passed_over():
     one, _ = console()
     with Captured() as captured:
-        asyncio.run(one.run(Keys(["1", UnicodeError(), "\r"])))
+        asyncio.run(run(one, ["1", UnicodeError(), "\r"]))
     assert captured.lines == ["1"]
 
 
 def test_a_stream_of_bytes_will_do():
     one, _ = console()
     with Captured() as captured:
-        asyncio.run(one.run(Keys([b"4", b"2", b"\r", b""])))
+        asyncio.run(run(one, [b"4", b"2", b"\r", b""]))
     assert captured.lines == ["42"]
 
 

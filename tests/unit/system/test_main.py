@@ -203,7 +203,7 @@ def test_safe_mode_does_without_a_console_that_is_broken():
     life.keys = object()
     text = source("main.py").replace("\n_SAFE_S = 300\n", "\n_SAFE_S = 0\n")
     with raises(Reset):
-        life.live(missing=("system.console",), text=text)
+        life.live(missing=("system.keys",), text=text)
     assert life.said[-1] == "safe mode"
     assert life.said[0].startswith("no console")
 

@@ -1,6 +1,6 @@
 import sys
 
-from system.modules import forget
+from system.modules import forget, later
 
 
 def test_a_forgotten_module_is_read_anew():
@@ -13,3 +13,12 @@ def test_a_forgotten_module_is_read_anew():
 
     assert sys.modules["system.clock"] is not first
     assert format_utc(0) == first.format_utc(0)
+
+
+def test_a_module_that_is_needed_later_is_not_there_before_nor_after():
+    forget(("system.clock",))
+    tell = later("system.clock", "format_utc", 0)
+    for _ in range(2):
+        assert "system.clock" not in sys.modules
+        assert tell() == "1970-01-01T00:00:00Z"
+    assert "system.clock" not in sys.modules

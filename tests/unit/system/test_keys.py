@@ -1,0 +1,56 @@
+"""Until somebody types there is no console in the heap; then it has the first key too."""
+
+import asyncio
+import builtins
+import sys
+
+from doubles.typed_keys import Keys
+from system import keys
+
+
+def served(typed, scope):
+    """Whether the console was there before the first key, and what was printed."""
+    said = []
+    before = sys.modules.pop("system.console", None)
+    printing, builtins.print = builtins.print, lambda *words: said.append(" ".join(map(str, words)))
+    try:
+        asyncio.run(keys._serve(Keys(typed), scope))
+        return "system.console" in sys.modules, said
+    finally:
+        builtins.print = printing
+        sys.modules.pop("system.console", None)
+        if before is not None:
+            sys.modules["system.console"] = before
+
+
+def test_the_first_key_is_answered_like_the_others():
+    assert served("6*7\r", {}) == (True, ["42"])
+
+
+def test_without_a_key_there_is_no_console():
+    assert served("", {}) == (False, [])
+
+
+def test_half_a_letter_first_is_none():
+    assert served([UnicodeError(), "7", "\r"], {}) == (True, ["7"])
+
+
+def test_a_console_that_cannot_come_is_told_and_tried_again():
+    class Full:
+        """A scope for which there is no room the first time."""
+
+        def __init__(self):
+            self.names = {}
+            self.is_full = True
+
+        def __setitem__(self, name, value):
+            if self.is_full:
+                self.is_full = False
+                raise MemoryError("no room")
+            self.names[name] = value
+
+    scope = Full()
+    came, said = served("x\x04", scope)
+    assert came
+    assert said == ["no console: no room"]
+    assert "asyncio" in scope.names
