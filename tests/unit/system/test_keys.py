@@ -12,7 +12,10 @@ def served(typed, scope):
     """Whether the console was there before the first key, and what was printed."""
     said = []
     before = sys.modules.pop("system.console", None)
-    printing, builtins.print = builtins.print, lambda *words: said.append(" ".join(map(str, words)))
+    printing, builtins.print = (
+        builtins.print,
+        lambda *words: said.append(" ".join(map(str, words))),
+    )
     try:
         asyncio.run(keys._serve(Keys(typed), scope))
         return "system.console" in sys.modules, said
