@@ -1,4 +1,4 @@
-"""Runs a script of tests/fault/board on the MicroPython unix port."""
+"""Runs a script of tests/fault/board, or another folder, on the MicroPython unix port."""
 
 import json
 import os
@@ -18,8 +18,8 @@ FOLDERS = [
 ]
 
 
-def command(script, *arguments, heap="2m"):
-    path = ROOT / "tests" / "fault" / "board" / script
+def command(script, *arguments, heap="2m", folder="fault"):
+    path = ROOT / "tests" / folder / "board" / script
     return [str(interpreter()), "-X", f"heapsize={heap}", str(path), *map(str, arguments)]
 
 
@@ -27,10 +27,10 @@ def environment():
     return {**os.environ, "MICROPYPATH": ":".join(map(str, FOLDERS))}
 
 
-def run(script, *arguments, heap="2m", timeout=100):
+def run(script, *arguments, heap="2m", timeout=100, folder="fault"):
     """The JSON behind the word `result` that the script prints in the end."""
     done = subprocess.run(
-        command(script, *arguments, heap=heap),
+        command(script, *arguments, heap=heap, folder=folder),
         env=environment(),
         cwd=ROOT,
         capture_output=True,

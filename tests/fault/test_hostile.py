@@ -7,6 +7,9 @@ from fault import on_board
 HEAP = "400k"
 # MicroPython keeps short texts that it met for ever; no more than this of a whole run
 MOST_GROWTH = 4096
+# Of the inputs, how many percent are at least half of what is right: the others test only how
+# soon a reader gives up
+LEAST_NEAR = 40
 
 
 @pytest.fixture
@@ -14,7 +17,11 @@ def run(chance, full):
     def start(kind, sample, most=1_000_000):
         count = most if full else sample
         seed = chance.randrange(1 << 30)
-        return count, on_board.run("hostile.py", kind, count, seed, heap=HEAP, timeout=2600)
+        found = on_board.run("hostile.py", kind, count, seed, heap=HEAP, timeout=2600)
+        print(*found["first"], sep="\n")  # for whoever finds it red
+        assert found["near"] * 100 >= LEAST_NEAR * count
+        assert found["replayed"] > 0
+        return count, found
 
     return start
 

@@ -2,17 +2,16 @@
 
     hostile.py framing|lengths|topics|json COUNT SEED
 
-Inputs are recorded ones with a few bytes changed, cut, doubled or inserted, and one in four is
-noise. The result tells how many of them the reader took.
+`doubles.damage` makes most of the inputs and tells what came of them.
 """
 
 import gc
-import json
 import random
 import sys
 
 from doubles.appliance import HIGHEST, LOWEST, Bench
 from doubles.clock import FakeClock
+from doubles.damage import JSON_MARKS, JSON_TRAPS, Damage, parts, report
 from doubles.hub_script import packet, publish
 from doubles.link import FakeLink
 from doubles.settings import Settings
@@ -37,39 +36,24 @@ _PACKETS += [
     b"\xd0\0",
     packet(0x90, b"\0\1\1\1\1\1"),
 ]
+# Stands for a version that is new to the device
+_VERSION = b"7777"
 _PATCHES = (
-    b'{"thermostat1":{"__t":"c","targetTemperature":21.5},"$version":%d}',
-    b'{"thermostat2":{"targetTemperature":-1e9,"__t":"c"},"$version":%d,"x":[1,{"y":null}]}',
-    b'{"$version":%d,"thermostat1":{"targetTemperature":null,"other":"text\\u00e9"}}',
-    b'{"thermostat1":{"targetTemperature":45.0},"$version":%d,"serialNumber":"1"}',
+    b'{"thermostat1":{"__t":"c","targetTemperature":21.5},"$version":7777}',
+    b'{"thermostat2":{"targetTemperature":-1e9,"__t":"c"},"$version":7777,"x":[1,{"y":null}]}',
+    b'{"$version":7777,"thermostat1":{"targetTemperature":null,"other":"text\\u00e9"}}',
+    b'{"thermostat1":{"targetTemperature":45.0},"$version":7777,"serialNumber":"1"}',
 )
-# What readers stumble over: MicroPython's own takes some of these
-_TRAPS = (
-    b'1e999 -1e999 NaN Infinity [,] ,"$version":1 \xff\xfe \0 " \\ 1e-400 fal {} [] null'.split()
-    + [b"9" * 400, b"[" * 300, b'{"a":' * 100]
-)
+_TOPIC_TRAPS = [b"x" * 3000, b"\xc3\xa9", b"\xc3", b"\0", b"$rid=2", b"%00", b"%2", b"thermostat1"]
+_TOPIC_TRAPS += [b"#", b"+", b"%", b"/", b"?", b"&", b"=", b"$rid=", b"%24rid=3", b"-1", b"1e3"]
 _STEPS = 64
 
 
-def change(data, traps):
-    """`data` with one to three places made wrong; one in four is noise instead."""
-    if not random.randrange(4):
-        return bytes([random.randrange(256) for _ in range(random.randrange(40))])
-    data = bytearray(data)
-    for _ in range(1 + random.randrange(3)):
-        at = random.randrange(len(data) + 1)
-        kind = random.randrange(5)
-        if kind == 0:
-            data = data[:at]
-        elif kind == 1:
-            data = data[:at] + data[at + random.randrange(4) :]
-        elif kind == 2:
-            data = data[:at] + traps[random.randrange(len(traps))] + data[at:]
-        elif at < len(data):
-            data[at] = random.randrange(256)
-        if not data:
-            break
-    return bytes(data)
+def _fields(data):
+    """A packet shorter than 128 bytes in its parts: kind, length, the topic's length, ..."""
+    end = 4 + data[3] if data[0] & 0xF0 == 0x30 else 4
+    found = data[:1], data[1:2], data[2:4], data[4:end], data[end:]
+    return [each for each in found if each]
 
 
 class Mute:
@@ -81,6 +65,17 @@ class Framing:
     """One client, which hears each input whole and byte by byte."""
 
     def __init__(self):
+        traps = (
+            b"\x30",
+            b"\x32",
+            b"\x40",
+            b"\xff\xff\xff\x7f",
+            b"\xff\xff",
+            b"\0",
+            b"\0\0",
+            b"\2",
+        )
+        self.damage = Damage([_fields(each) for each in _PACKETS], traps)
         self.clock = FakeClock()
         self.heard = []
         settings = Settings()
@@ -111,16 +106,11 @@ class Framing:
             return told + [type(error).__name__]
         return told + ["whole"]
 
-    def run(self, count):
-        bad = taken = 0
-        for _ in range(count):
-            data = change(
-                _PACKETS[random.randrange(len(_PACKETS))], (b"\x30", b"\xff\xff\xff\x7f")
-            )
-            whole, split = self.story(data, 0), self.story(data, 1)
-            bad += whole != split or whole[-1] == "no end"
-            taken += whole[-1] == "whole"
-        return bad, taken
+    def hear(self, data):
+        whole, split = self.story(data, 0), self.story(data, 1)
+        assert whole == split, (whole, split)
+        assert whole[-1] != "no end"
+        return whole[-1] == "whole"
 
 
 class Endless:
@@ -143,19 +133,38 @@ class Endless:
         return size
 
 
-def lengths(count):
-    """(too much heap, drained) of so many packets that are longer than any buffer."""
-    clock, settings, link = FakeClock(), Settings(), Endless()
-    client = Client(_DEVICE.encode(), "hub", b"user", clock, settings)
-    client.set_callback(lambda topic, body: None)
-    bad = drained = 0
-    for _ in range(count):
-        length = settings.receive_bytes << random.randrange(1, 15)
+class TooLong:
+    """Makes beginnings of packets that are longer than any buffer."""
+
+    def __init__(self, least):
+        self.least = least
+        self.made = self.near = 0
+
+    def next(self):
+        length = self.least << random.randrange(1, 15)
         length = min((1 << 28) - 1, length + random.randrange(length))
+        self.made += 1
+        self.near += 1
+        digits = [length & 127 | 128, length >> 7 & 127 | 128, length >> 14 & 127 | 128]
+        return bytes([0x30] + digits + [length >> 21])
+
+
+class Lengths:
+    """Packets are drained, or the connection given up, with hardly any heap."""
+
+    def __init__(self):
+        settings = Settings()
+        self.damage = TooLong(settings.receive_bytes)
+        self.link = Endless()
+        self.client = Client(_DEVICE.encode(), "hub", b"user", FakeClock(), settings)
+        self.client.set_callback(lambda topic, body: None)
+
+    def hear(self, data):
+        client, link = self.client, self.link
         client.open(link)
         client.return_code = 0
-        digits = [length & 127 | 128, length >> 7 & 127 | 128, length >> 14 & 127 | 128]
-        link.head, link.left = bytes([0x30] + digits + [length >> 21]), length
+        link.head = data
+        link.left = data[1] & 127 | (data[2] & 127) << 7 | (data[3] & 127) << 14 | data[4] << 21
         gc.collect()
         gc.disable()
         before = gc.mem_alloc()
@@ -163,12 +172,13 @@ def lengths(count):
             while client.check_msg() is None:
                 if not (client.has_more or link.head or link.left):
                     break
-            drained += not link.left
+            is_drained = not link.left
         except ProtocolError:
-            pass
-        bad += gc.mem_alloc() - before > 2048
+            is_drained = False
+        more = gc.mem_alloc() - before
         gc.enable()
-    return bad, drained
+        assert more <= 2048, more
+        return is_drained
 
 
 def is_right(topic, kind, what, request_id):
@@ -184,68 +194,51 @@ def is_right(topic, kind, what, request_id):
     return all(each in harmless for each in request_id.encode())
 
 
-def topics(count):
-    """(taken for what they are not, taken)"""
-    known, bad, taken = heads(_DEVICE), 0, 0
-    traps = (
-        b"#",
-        b"+",
-        b"\0",
-        b"%",
-        b"%2",
-        b"%00",
-        b"/",
-        b"?",
-        b"&$rid=2",
-        b"x" * 3000,
-        b"\xc3\xa9",
-    )
-    for _ in range(count):
-        topic = change(_TOPICS[random.randrange(len(_TOPICS))].encode(), traps)
+class Topics:
+    def __init__(self):
+        self.known = heads(_DEVICE)
+        seeds = [parts(each.encode(), b"/?&=%$*") for each in _TOPICS]
+        self.damage = Damage(seeds, _TOPIC_TRAPS)
+
+    def hear(self, data):
         try:
-            bad += not is_right(topic, *parse(topic, known))
-            taken += 1
+            found = parse(data, self.known)
         except ProtocolError:
-            pass
-    return bad, taken
+            return False
+        assert is_right(data, *found), found
+        return True
 
 
-def bodies(count):
-    """(set points outside their bounds or states that moved, patches taken)"""
-    bad = taken = 0
-    bench = None
-    for number in range(count):
-        if number % 100 == 0:
-            bench = Bench()
-            bench.hub.connect()
-        body = change(_PATCHES[random.randrange(len(_PATCHES))] % bench.version(), _TRAPS)
+class Bodies:
+    """Patches and the payloads of commands, for a device whose set points have bounds."""
+
+    def __init__(self):
+        self.damage = Damage([parts(each, JSON_MARKS) for each in _PATCHES], JSON_TRAPS)
+        self.number = 0
+
+    def hear(self, data):
+        if self.number % 100 == 0:
+            self.bench = Bench()
+            self.bench.hub.connect()
+        self.number += 1
+        bench = self.bench
+        if self.number % 20 == 0:
+            bench.log.records.clear()
         before = [zone.target for zone in bench.zones.values()]
+        is_taken = False
         try:
-            patch = exchange._parse_json(body)
+            patch = exchange._parse_json(data.replace(_VERSION, b"%d" % bench.version()))
             if exchange._is_versioned(patch):
                 bench.device.on_desired(patch)
-                taken += 1
+                is_taken = True
             status, _ = bench.device.on_command("thermostat1*getMaxMinReport", patch)
-            bad += status not in (400, 404, 500)
+            assert status in (400, 404, 500), status
         except ProtocolError:
-            bad += before != [zone.target for zone in bench.zones.values()]
+            assert before == [zone.target for zone in bench.zones.values()]
         for zone in bench.zones.values():
-            bad += not LOWEST <= zone.target <= HIGHEST
-        if number % 20 == 0:
-            bench.log.records.clear()
-    return bad, taken
+            assert LOWEST <= zone.target <= HIGHEST, zone.target
+        return is_taken
 
 
-def main(kind, count, seed):
-    random.seed(seed)
-    work = {"framing": Framing().run, "lengths": lengths, "topics": topics, "json": bodies}[kind]
-    work(min(count, 300))  # what is kept once for all is there after this
-    gc.collect()
-    before = gc.mem_alloc()
-    bad, taken = work(count)
-    gc.collect()
-    found = {"bad": bad, "taken": taken, "growth": gc.mem_alloc() - before}
-    print("result " + json.dumps(found))
-
-
-main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+KINDS = {"framing": Framing, "lengths": Lengths, "topics": Topics, "json": Bodies}
+report(KINDS[sys.argv[1]](), sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
