@@ -10,6 +10,7 @@
     renewing     QUIET       leave     offline        due at once, with a new token
     stopping     QUIET       leave     stopped
     stopping     FAILED      leave     stopped
+    stopped      FAILED                stopped        out of heap on the way out
     any other    FAILED      lose      offline        after full-jitter backoff; after the long
                                                       wait where somebody has to act
     online       STOP                  stopping       what waits still leaves
@@ -320,6 +321,7 @@ _TABLE = (
     ["renewing", _QUIET, Session._leave, "offline"],
     ["stopping", _QUIET, Session._leave, "stopped"],
     ["stopping", _FAILED, Session._leave, "stopped"],
+    ["stopped", _FAILED, None, "stopped"],
     [None, _FAILED, Session._lose, "offline"],
     ["online", _STOP, None, "stopping"],
     [None, _STOP, Session._leave, "stopped"],

@@ -136,3 +136,23 @@ def test_nobody_waits_on_for_a_link_that_is_gone():
         assert waiting == []
 
     asyncio.run(main())
+
+
+def test_whoever_supervises_hears_of_every_turn_even_when_nothing_happens():
+    """A watchdog waits behind it: on a quiet link, and with no hub at all."""
+
+    async def main(refuse):
+        bench = Bench()
+        bench.dialer.refuse = refuse
+        heard = []
+        task = asyncio.create_task(
+            run(bench.session, bench.clock, lambda: heard.append(bench.clock.ticks_ms()))
+        )
+        await bench.clock.run_for(60_000, 50)
+        task.cancel()
+        assert len(heard) >= 60
+        for at in range(1, len(heard)):
+            assert heard[at] - heard[at - 1] <= 2000
+
+    for refuse in ("", "ECONNREFUSED"):
+        asyncio.run(main(refuse))

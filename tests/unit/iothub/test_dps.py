@@ -200,3 +200,61 @@ class Dice:
     def below(self, n):
         self._value = (self._value * 1664525 + 1013904223) & 0xFFFFFFFF
         return (self._value >> 8) % n
+
+
+def test_an_unreachable_service_is_tried_for_ever_and_found_again():
+    """Neither a name that is not found nor a port that is closed is the end, at any step."""
+
+    def refused(link):
+        link.refuse = refusal
+
+    for refusal, prepare in (("ENOENT", None), ("ECONNREFUSED", refused)):
+        bench = DpsBench(prepare=prepare)
+        bench.dialer.refuse = "" if prepare else refusal
+        bench.run(60 * MINUTE_MS)
+        # The middle of the jitter: 9 growing waits, then one in 150 s
+        assert 20 < len(bench.dialer.dialed) < 45
+        assert bench.provisioning.failures == len(bench.dialer.dialed)
+        assert bench.log.has("warning", refusal + "; next try in")
+        for link in bench.dialer.links:
+            assert link.is_closed
+        bench.dialer.refuse, bench.dialer.prepare = "", None
+        assert bench.run(6 * MINUTE_MS) < 5.5 * MINUTE_MS
+
+
+def test_a_refused_certificate_is_a_slow_retry_with_its_reason():
+    bench = DpsBench(prepare=lambda link: setattr(link, "refuse", "TLS: no such authority"))
+    bench.run(140_000)
+    assert len(bench.dialer.dialed) == 1
+    assert bench.log.has("error", "no such authority; next try in")
+    bench.run(200_000)
+    assert len(bench.dialer.dialed) == 2
+
+
+def test_silence_at_each_stage_ends_in_a_new_attempt():
+    """A handshake has 30 s, CONNACK 20 s, each later answer 10 s; then it is asked anew."""
+    for mute, limit_ms in (("dial", 30_000), ("connack", 20_000), ("suback", 10_000)):
+        bench = DpsBench()
+        bench.service.mute = (mute,)
+        if mute == "dial":
+            bench.dialer.prepare = lambda link: setattr(link, "calls_until_ready", 1 << 20)
+        bench.run(limit_ms)
+        assert bench.provisioning.failures == 0, mute
+        bench.run(200)
+        assert bench.provisioning.failures == 1, mute
+        assert bench.log.has("warning", "no answer in time"), mute
+        assert bench.dialer.links[0].is_closed, mute
+        bench.service.mute, bench.dialer.prepare = (), None
+        bench.run(MINUTE_MS)
+        assert bench.provisioning.state == "assigned", mute
+
+
+def test_once_assigned_it_asks_nothing_more():
+    bench = DpsBench()
+    bench.run(MINUTE_MS)
+    asked = len(bench.service.asked)
+    for _ in range(600):
+        assert bench.provisioning.step() == 1000
+        bench.clock.advance(1000)
+    assert bench.provisioning.state == "assigned"
+    assert (len(bench.service.asked), len(bench.dialer.dialed)) == (asked, 1)

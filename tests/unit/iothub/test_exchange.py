@@ -349,3 +349,29 @@ def test_what_a_handler_lacks_memory_for_costs_the_link_and_nothing_else():
     assert bench.session.failures == 1
     bench.until("online")
     assert len(bench.handler.twins) == 2
+
+
+def test_the_model_is_announced_with_the_connection():
+    """Source: IoT Plug and Play conventions, "Identify a device"."""
+    settings = Settings()
+    settings.model_id = "dtmi:com:example:Thermostat;1"
+    bench = Bench(settings=settings).until("online")
+    user = bench.hub.connects[0][0][1]
+    assert user.endswith("&model-id=dtmi%3Acom%3Aexample%3AThermostat%3B1")
+    bench = Bench().until("online")
+    assert "model-id" not in bench.hub.connects[0][0][1]
+
+
+def test_a_link_that_takes_nothing_is_tried_again_at_once_and_not_a_second_later():
+    bench = Bench().until("online").run(3000)
+    link = bench.hub.link
+    link.is_stuck = True
+    bench.send(b"waits")
+    for _ in range(50):
+        assert bench.session.step() <= 20
+        bench.clock.advance(20)
+    assert bench.hub.bodies() == []
+    link.is_stuck = False
+    bench.run(20)
+    assert bench.hub.bodies() == [b"waits"]
+    assert bench.session.failures == 0

@@ -331,6 +331,11 @@ def test_every_fault_of_the_link_is_a_link_error():
         client.close()
         assert not client.left
         client.disconnect()
+        # ... nor where it is the farewell itself that meets the fault
+        client, link, _, _ = _client(mqtt)
+        link.cut_after = link.traffic
+        client.disconnect()
+        assert not link.written
 
 
 def test_what_exceeds_the_send_buffer_is_known_before():

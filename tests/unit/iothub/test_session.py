@@ -379,3 +379,87 @@ def test_silence_at_each_stage_ends_in_a_new_attempt():
     bench = Bench(lambda link: setattr(link, "calls_until_ready", 1 << 20))
     bench.run(31_000)
     assert bench.session.failures == 1
+
+
+def test_to_stop_twice_is_to_stop_once():
+    """Somebody who waits for the end may ask again: it is no cut of what still leaves."""
+    bench = Bench().until("online")
+    bench.hub.mute = ("puback",)
+    bench.send(b"x")
+    bench.session.stop()
+    bench.session.stop()
+    assert bench.session.state == "stopping"
+    bench.hub.say(bytes([0x40, 2, 0, bench.hub.telemetry[0].packet_id]))
+    bench.until("stopped", 1000)
+    bench.session.stop()
+    bench.run(1000)
+    assert (bench.session.state, bench.hub.parted) == ("stopped", 1)
+
+
+def test_a_link_that_is_lost_while_it_stops_is_not_dialed_again():
+    bench = Bench().until("online")
+    bench.hub.mute = ("puback",)
+    bench.send(b"x")
+    bench.session.stop()
+    bench.hub.link.end()
+    bench.run(600_000)
+    assert bench.session.state == "stopped"
+    assert bench.dialer.links[0].is_closed
+    assert len(bench.dialer.dialed) == 1
+    # It was asked for: no failure to tell of, and no "next try"
+    assert bench.session.failures == 0
+    assert not bench.log.has("warning")
+
+
+def test_a_handler_that_stops_the_session_just_when_its_token_is_due_has_its_way():
+    bench = Bench(settings=_short_lived()).until("online")
+    bench.run(790_000)
+
+    def stop():
+        bench.session.stop()
+
+    bench.clock.advance(20_000)
+    bench.handler.next_report = stop
+    bench.until("stopped", 6000)
+    bench.run(20_000)
+    assert len(bench.hub.connects) == 1
+
+
+def test_a_message_goes_without_its_time_where_the_heap_has_no_room_for_it():
+    bench = Bench()
+
+    def fail():
+        raise MemoryError
+
+    bench.clock.utc_text = fail
+    assert bench.send(b"early")
+    bench.until("online").run(100)
+    assert bench.hub.bodies() == [b"early"]
+    assert "creation" not in bench.hub.telemetry[0].topic
+
+
+def test_a_heap_too_full_even_for_telling_costs_the_link_and_nothing_else():
+    bench = Bench().until("online")
+
+    def fail(*values):
+        raise MemoryError
+
+    bench.handler.on_desired = bench.log.warning = fail
+    bench.hub.change({"a": 1, "$version": 2})
+    bench.run(100)
+    assert bench.session.failures == 1
+    assert bench.dialer.links[0].is_closed
+    bench.until("online", 5000)
+
+
+def test_a_heap_too_full_for_the_last_line_does_not_wake_what_is_stopped():
+    bench = Bench().until("online")
+
+    def fail(*values):
+        raise MemoryError
+
+    bench.log.info = fail
+    bench.session.stop()
+    bench.run(600_000)
+    assert bench.session.state == "stopped"
+    assert len(bench.dialer.dialed) == 1

@@ -147,3 +147,16 @@ def test_files_that_are_no_dtdl_are_refused_with_the_models_name():
 def test_a_missing_file_is_told_by_its_model():
     with raises(ModelError, "no model dtmi:a:Gone;1"):
         load("dtmi:a:Gone;1", opener())
+
+
+def test_a_relationship_says_nothing_of_the_device():
+    """DTDL has it for graphs of twins: a model with one is used as if it were not there."""
+    contents = [
+        {"@type": "Relationship", "name": "feeds"},
+        {"@type": "Telemetry", "name": "t", "schema": "double"},
+    ]
+    root = dict(load("dtmi:a:B;1", opener(source("dtmi:a:B;1", contents))))[""]
+    assert root.telemetry == {"t": "double"}
+    assert root.commands == {}
+    assert root.components == []
+    assert root.properties == {"connectivity": ("string", False)}
