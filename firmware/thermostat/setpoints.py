@@ -96,5 +96,5 @@ def check(found):
         return "targets", "must be an object {...}, beside version 1 and no more"
     for name in targets:
         if type(targets[name]) is not int or not 0 <= targets[name] <= _HIGHEST_CENTI_C:
-            return "targets." + name[:64], "must be a whole number from 0 to 6000"
+            return "targets." + str(name)[:64], "must be a whole number from 0 to 6000"
     return None

@@ -44,6 +44,8 @@ from system.store import ConfigurationError, Store
 CONFIGURATION = "config.json"
 # The numbers are those of `system.log`
 _LEVELS = const(("debug", "info", "warning", "error", "off"))
+# A key is named if it is so near to one that there is: letters more or less, another one is two
+_MOST_ODD = const(5)
 # What a component of a model may be called. Source: DTDL v2, "name"
 _IN_NAMES = const(b"abcdefghijklmnopqrstuvwxyz0123456789_")
 
@@ -347,15 +349,19 @@ def _wrong(value, default, lowest, highest):
 
 
 def _refuse_unknown(found, known, path):
-    for key in sorted(found):
+    # MicroPython's JSON has keys that are no texts
+    for key in sorted([str(key) for key in found]):
         if key not in known:
             letters = key[:40].encode()
             # The nearest: whichever has most letters in common, and few others
-            _, nearest = max(
+            shared, nearest = max(
                 [(2 * sum([c in k.encode() for c in letters]) - len(k), k) for k in known]
             )
+            # Its JSON also takes a value for a key where a colon is missing: what is not nearly
+            # a key may be a secret
+            is_near = shared >= len(letters) - _MOST_ODD
             raise ConfigurationError(
-                path + key[:24],
+                path + key[:24] if is_near else path[:-1],
                 "unknown key",
                 'did you mean "%s"? Correct it or take it away, then start again' % nearest,
             )
