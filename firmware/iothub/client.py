@@ -15,15 +15,19 @@ async def run(session, clock, alive=None):
             delay_ms = session.step()
             if alive is not None:
                 alive()
-            if reader is not None and reader.done():
-                done, reader = reader, None
-                await done
-            if session.exchange.link is not link:
-                # At once: nobody may go on waiting for a socket that is closed
-                if reader is not None:
+            try:
+                if reader is not None and reader.done():
+                    done, reader = reader, None
+                    await done
+                elif reader is not None and session.exchange.link is not link:
+                    # At once: nobody may go on waiting for a socket that is closed
                     reader.cancel()
+                    reader = None
                 link = session.exchange.link
-                reader = None if link is None else asyncio.create_task(_read(session, link))
+                if reader is None and link is not None:
+                    reader = asyncio.create_task(_read(session, link))
+            except MemoryError:
+                pass  # without one, data wait for the next turn
             await clock.sleep_ms(delay_ms)
     finally:
         if reader is not None:

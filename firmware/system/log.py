@@ -26,7 +26,8 @@ _LEADS_C1 = const(0xC2)
 level = _INFO
 sink = print
 clock = None
-# Lines that the sink refused (flash full, console gone): logging never stops the appliance
+# Lines that the sink refused (flash full, console gone), or for which there was no heap: logging
+# never stops the appliance
 lost_lines = 0
 
 
@@ -53,8 +54,15 @@ class Log:
             _write(_ERROR, self.name, message, a, b, c)
 
 
-def _write(of, name, message, *values):
+def _write(of, name, message, a, b, c):
     global lost_lines
+    try:
+        sink(_text(of, name, message, a, b, c))
+    except (OSError, MemoryError):
+        lost_lines += 1
+
+
+def _text(of, name, message, *values):
     while values and values[-1] is _NOTHING:
         values = values[:-1]
     try:
@@ -68,10 +76,7 @@ def _write(of, name, message, *values):
     text = printable(text)
     if len(text) > _LONGEST_LINE:
         text = text[: _LONGEST_LINE - 3] + "..."
-    try:
-        sink(text)
-    except OSError:
-        lost_lines += 1
+    return text
 
 
 def printable(text):

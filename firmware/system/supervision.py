@@ -110,9 +110,9 @@ class Supervisor:
     def _note_fall(self, task, error):
         now_s = self.clock.uptime_s()
         task.falls += 1
-        task.fell_at_s = (task.fell_at_s + [now_s])[-_FALLS_TO_GIVE_UP:]
         try:
             gc.collect()
+            task.fell_at_s = (task.fell_at_s + [now_s])[-_FALLS_TO_GIVE_UP:]
             task.traceback = traceback_text(error) if error else "it returned"
             self.log.error("%s fell (%d): %r", task.name, task.falls, error)
             for line in task.traceback.split("\n"):
@@ -120,8 +120,8 @@ class Supervisor:
         except MemoryError:
             # No room to tell is no reason not to restart
             task.traceback = "no memory for the traceback"
-        within_s = now_s - task.fell_at_s[0]
-        if len(task.fell_at_s) == _FALLS_TO_GIVE_UP and within_s <= _FALLS_WITHIN_S:
+        fell_at_s = task.fell_at_s
+        if len(fell_at_s) == _FALLS_TO_GIVE_UP and now_s - fell_at_s[0] <= _FALLS_WITHIN_S:
             # Should the reset fail, the watchdog, which is no longer fed, does it
             self.given_up = True
             self.log.error("%s fell too often within ten minutes: giving up", task.name)

@@ -59,6 +59,7 @@ class App:
         self._pace = settings.telemetry
         self._limits = settings.supervision
         self._restart_s = None
+        self._statistics_due_s = 0
         self._has_left = False
         self._has_ticked = False
         self._falls = 0
@@ -104,10 +105,13 @@ class App:
     async def _sample(self):
         while True:
             for room in self.rooms:
-                conversion_ms = room.begin()
-                if conversion_ms >= 0:
-                    await self.clock.sleep_ms(conversion_ms)
-                    room.finish()
+                try:
+                    conversion_ms = room.begin()
+                    if conversion_ms >= 0:
+                        await self.clock.sleep_ms(conversion_ms)
+                        room.finish()
+                except MemoryError:
+                    room.miss()
             self.supervisor.alive(_SAMPLING)
             await self.clock.sleep_ms(self._control.sample_period_ms)
 
@@ -141,27 +145,34 @@ class App:
         self.supervisor.alive(_NETWORK)
 
     async def _keep_up(self):
-        statistics_due_s = 0
         while True:
-            now_s = self.clock.uptime_s()
-            # Before more is sent: what went last time has arrived
-            if now_s >= statistics_due_s:
-                statistics_due_s = now_s + self._pace.stats_period_s
-                self.print_statistics()
-            if self.timekeeper is not None:
-                self.timekeeper.poll()
-            if self.cloud is not None:
-                self.cloud.tend()
-                self._check_assignment()
-            self.set_points.poll()
-            if self._restart_s is not None and now_s >= self._restart_s:
-                self.log.warning("restarting, as asked")
-                self._restart()
+            try:
+                self._look_after(self.clock.uptime_s())
+            except MemoryError:
+                pass  # what was not done is due the next time, but for a line of statistics
             self.supervisor.alive(_UPKEEP)
             await self.clock.sleep_ms(_UPKEEP_MS)
-            if self.on_up is not None and self._is_up():
-                on_up, self.on_up = self.on_up, None
+
+    def _look_after(self, now_s):
+        # Before more is sent: what went last time has arrived
+        if now_s >= self._statistics_due_s:
+            self._statistics_due_s = now_s + self._pace.stats_period_s
+            self.print_statistics()
+        if self.timekeeper is not None:
+            self.timekeeper.poll()
+        if self.cloud is not None:
+            self.cloud.tend()
+            self._check_assignment()
+        self.set_points.poll()
+        if self._restart_s is not None and now_s >= self._restart_s:
+            self.log.warning("restarting, as asked")
+            self._restart()
+        if self.on_up is not None and self._is_up():
+            on_up, self.on_up = self.on_up, None
+            try:
                 on_up()
+            except MemoryError:
+                self.on_up = on_up
 
     def _is_up(self):
         """Whether control has ticked, and for a while all tasks were on time and none fell."""

@@ -61,6 +61,10 @@ class Room:
             self.log.info("%s: the sensor is back", self.name)
         return True
 
+    def miss(self):
+        """A measurement did not come about, by no fault of the sensor."""
+        self._outcome = False
+
     def regulate(self, dt_ms):
         """One tick: decide and switch the relay; True while heating. Allocates nothing."""
         outcome = self._outcome

@@ -156,3 +156,31 @@ def test_whoever_supervises_hears_of_every_turn_even_when_nothing_happens():
 
     for refuse in ("", "ECONNREFUSED"):
         asyncio.run(main(refuse))
+
+
+def test_a_reader_for_which_there_is_no_heap_is_made_anew():
+    tries = []
+
+    def prepare(link):
+        readable = link.readable
+
+        def scarce():
+            tries.append(link)
+            if len(tries) < 4:
+                raise MemoryError
+            return readable()
+
+        link.readable = scarce
+
+    async def main():
+        bench = Bench(prepare)
+        task = await _online(bench)
+        await bench.clock.run_for(5000, 500)
+        assert len(tries) >= 4
+        assert bench.dialer.links == tries[:1]  # the link itself is as good as before
+        bench.hub.call("x", "8")
+        await _turns()
+        assert [topic for topic, _ in bench.hub.answers] == ["$iothub/methods/res/200/?$rid=8"]
+        task.cancel()
+
+    asyncio.run(main())

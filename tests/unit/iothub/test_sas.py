@@ -47,6 +47,10 @@ VECTORS = (
 def test_hmac_passes_the_vectors_of_rfc_4231():
     for key, data, expected in VECTORS:
         assert hmac_sha256(key, data) == unhexlify(expected)
+    # A key as long as a block is used as it is
+    assert hmac_sha256(bytes(range(64)), b"one block", b" of key") == unhexlify(
+        "7af2b6e161f891aa99691bb3deb2ce0b30d600ae91f877455fcf9031acd2cafb"
+    )
     truncated = hmac_sha256(b"\x0c" * 20, b"Test With Truncation")[:16]
     assert hexlify(truncated) == b"a3b6167473100ee06e0c796c2955552b"
 
@@ -60,3 +64,11 @@ def test_a_token_has_the_documented_form():
     for character in "+/=\n":
         assert character not in sig[4:]
     assert se == "se=1795239300"
+
+
+def test_a_token_is_signed_over_resource_and_expiry():
+    # By CPython's hmac, hashlib and urllib, of the same key, resource and expiry
+    assert build_token(IDENTITY, 1795239300) == (
+        b"SharedAccessSignature sr=hub.azure-devices.net%2Fdevices%2Fstove-1"
+        b"&sig=OBrOhGzUS2HBCCok%2BTdioFgSnjyWN6mP7oCcO%2F6MGBg%3D&se=1795239300"
+    )

@@ -91,12 +91,14 @@ def test_a_wrong_number_of_values_is_told_and_not_raised():
 
 def test_a_sink_that_fails_stops_nothing_and_is_counted():
     def full(line):
-        raise OSError(28)
+        raise errors.pop()
 
+    errors = [OSError(28), MemoryError()]
     before = logging.lost_lines
     configure(INFO, full, FakeClock())
     try:
         Log("x").info("lost")
+        Log("x").error("lost, %d", 2)
     finally:
         configure(INFO, print)
-    assert logging.lost_lines == before + 1
+    assert logging.lost_lines == before + 2

@@ -128,3 +128,84 @@ def test_giving_up_is_noted_before_the_reset():
         text = file.read()
     assert text.endswith("crash, sampling: ValueError\n  File sampling.py, line 1\n"), text
     assert "secret" not in text
+
+
+class Scarce:
+    """Whatever is asked of it: the first time there is no heap for it."""
+
+    def __init__(self, app, result):
+        self.app = app
+        self.result = result
+        self.asked = 0
+        self.missed = 0
+        self.state = "online"
+
+    def ask(self, *_):
+        self.asked += 1
+        if self.asked == 1:
+            raise MemoryError
+        return self.result
+
+    begin = tend = poll = ask
+
+    def finish(self):
+        raise KeyboardInterrupt  # far enough
+
+    def miss(self):
+        self.missed += 1
+
+
+class Turns(FakeClock):
+    """A clock whose sleeps are over at once; an app that never ends is ended."""
+
+    most = 20
+
+    async def sleep_ms(self, duration_ms):
+        self.advance(duration_ms)
+        self.most -= 1
+        if not self.most:
+            raise KeyboardInterrupt
+
+
+class Alive(Supervisor):
+    def alive(self, index):
+        self.is_alive = True
+
+
+class Pace:
+    sample_period_ms = 1000
+    stats_period_s = 3600
+
+
+def scarce_app():
+    app = app_on(Turns())
+    app.supervisor = Alive()
+    app._control = app._pace = Pace
+    return app
+
+
+def test_a_measurement_without_heap_counts_as_missed_and_the_next_is_made():
+    app = scarce_app()
+    room = Scarce(app, 10)
+    app.rooms = [room]
+    with raises(KeyboardInterrupt):
+        asyncio.run(app._sample())
+    assert (room.asked, room.missed) == (2, 1)
+
+
+def test_upkeep_without_heap_is_done_the_next_time():
+    app = scarce_app()
+    cloud = app.cloud = Scarce(app, None)
+    cloud.session = cloud
+    cloud.statistics = lambda found: None
+    app.set_points = Scarce(app, None)
+    app._has_ticked = True
+    came_up = Scarce(app, None)
+    app.on_up = came_up.ask
+    with raises(KeyboardInterrupt):
+        asyncio.run(app._keep_up())
+    # Each failed once, which held up what comes after it; coming up is over once it succeeded
+    assert cloud.asked == 20
+    assert app.set_points.asked == 19
+    assert came_up.asked == 2
+    assert app.on_up is None
