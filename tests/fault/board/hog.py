@@ -26,7 +26,7 @@ def _take_all(left):
 def start(app, count, seed):
     """Take the heap `count` times, for up to half a second each, once the app is online."""
     random.seed(seed)
-    asyncio.create_task(_run(app, count))
+    app.hog = asyncio.create_task(_run(app, count))
 
 
 async def _run(app, count):
