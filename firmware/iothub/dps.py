@@ -20,7 +20,7 @@ from iothub.errors import LinkError, ProtocolError, RefusedError
 from iothub.identity import IdentityError, parse
 from iothub.mqtt import Client
 from iothub.sas import build_token
-from iothub.topics import parse_bag
+from iothub.topics import encode, parse_bag
 from micropython import const
 
 _API_VERSION = const("2019-03-31")
@@ -166,7 +166,7 @@ class Provisioning:
             raise LinkError("no assignment in time")
         topic, body = _REGISTER % self._questions, b""
         if self._operation:
-            topic = _STATUS % (self._questions, self._operation)
+            topic = _STATUS % (self._questions, encode(self._operation).decode())
         else:
             content = {"registrationId": self.identity.device_id, "payload": self._payload}
             body = json.dumps(content).encode()

@@ -18,6 +18,8 @@ MOST_GROWTH = 4096
 LEAST_NEAR = 40
 KINDS = [
     *[("files.py", kind) for kind in ("configuration", "store", "setpoints")],
+    *[("frames.py", kind) for kind in ("sht4x", "bme280", "ds18b20")],
+    *[("answers.py", kind) for kind in ("dps", "bags")],
 ]
 
 
