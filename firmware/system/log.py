@@ -22,7 +22,7 @@ _NOTHING = object()
 _LEADS_C1 = const(0xC2)
 
 # Of all logs at once, for the application to set: the least level that is written (10 debug,
-# 20 info, 30 warning, 40 error), who takes the lines, and the clock of the time stamps
+# 20 info, 30 warning, 40 error, 50 none), who takes the lines, and the clock of the time stamps
 level = _INFO
 sink = print
 clock = None

@@ -321,3 +321,31 @@ def test_every_oserror_at_every_transfer_is_a_sensor_error():
             bus.fail(transfer, code)
             with raises(SensorError):
                 sensor.finish(Reading())
+
+
+def test_a_chip_that_still_starts_is_waited_for():
+    """Its trimming values are not yet where they are read from. Source: BME280 §5.4.4."""
+    bus = _wired(_GOOD)[1]
+    sensor = BME280(bus, _ADDRESS)
+    bus.registers[0xF3] = 1
+    for _ in range(3):
+        with raises(SensorBusError, "still starting"):
+            sensor.start()
+    bus.registers[0xF3] = 0
+    sensor.start()
+    bus.registers[0xF2], bus.registers[0xF4] = 1, 0x24
+    reading = Reading()
+    sensor.finish(reading)
+    assert reading.temperature_centi_c == 2508
+
+
+def test_trimming_by_which_there_is_no_pressure_is_no_division_by_zero():
+    bus = _wired(_GOOD)[1]
+    bus.registers[0x8E:0x90] = b"\1\0"
+    sensor = BME280(bus, _ADDRESS)
+    sensor.start()
+    bus.registers[0xF2], bus.registers[0xF4] = 1, 0x24
+    reading = Reading()
+    with raises(SensorRangeError, "0 pascal"):
+        sensor.finish(reading)
+    assert reading.temperature_centi_c == NO_TEMPERATURE

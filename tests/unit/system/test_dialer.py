@@ -271,3 +271,43 @@ def test_the_last_good_address_is_a_fallback_only():
     play.answers = [OSError(-2)]
     with raises(OSError):
         dialer.dial("other", 8883).ready()
+
+
+def test_a_socket_of_which_something_else_is_told_is_not_yet_connected():
+    play, _, dialer = _bench()
+    link = dialer.dial("hub", 8883)
+    PlayedPoll.events = select.POLLIN
+    assert not link.ready()
+    assert play.wrapped == []
+
+
+def test_who_waits_for_data_stands_in_asyncios_own_queue_for_one_turn():
+    queued = []
+
+    class Queue:
+        def queue_read(self, stream):
+            queued.append(stream)
+
+    class Core:
+        _io_queue = Queue()
+
+    class Asyncio:
+        core = Core
+
+    async def wait(link):
+        await link.readable()
+
+    _, _, _, link = _connected()
+    real, module.asyncio = module.asyncio, Asyncio
+    try:
+        for turn in range(1, 4):
+            waiting = wait(link)
+            assert waiting.send(None) is None
+            assert len(queued) == turn
+            with raises(StopIteration):
+                waiting.send(None)
+            assert len(queued) == turn
+    finally:
+        module.asyncio = real
+    assert isinstance(queued[0], PlayedTls)
+    assert queued[1:] == queued[:1] * 2

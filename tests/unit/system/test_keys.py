@@ -57,3 +57,20 @@ def test_a_console_that_cannot_come_is_told_and_tried_again():
     assert came
     assert said == ["no console: no room"]
     assert "asyncio" in scope.names
+
+
+def test_an_attached_stream_is_served_beside_everything_else():
+    async def main():
+        keys.attach(Keys("6*7\r"), {})
+        for _ in range(50):
+            await asyncio.sleep(0)
+
+    # CPython's reader is another one, to which a port of the network belongs
+    real, asyncio.StreamReader = asyncio.StreamReader, lambda stream: stream
+    said = []
+    printing, builtins.print = builtins.print, lambda *words: said.append(words)
+    try:
+        asyncio.run(main())
+    finally:
+        builtins.print, asyncio.StreamReader = printing, real
+    assert said == [("42",)]

@@ -2,7 +2,7 @@ from doubles.clock import FakeClock
 from system import log as logging
 from system.log import Log
 
-DEBUG, INFO, ERROR = 10, 20, 40
+DEBUG, INFO, ERROR, OFF = 10, 20, 40, 50
 
 
 def configure(level, sink, clock=None):
@@ -64,6 +64,14 @@ def test_below_its_level_nothing_is_formatted_or_written():
     with Lines(DEBUG) as lines:
         Log("x").debug("seen")
     assert len(lines) == 1
+
+
+def test_a_log_that_is_off_writes_nothing_at_all():
+    with Lines(OFF) as lines:
+        log = Log("x")
+        for tell in (log.debug, log.info, log.warning, log.error):
+            tell("seen")
+    assert not lines
 
 
 def test_what_a_peer_sent_cannot_forge_a_line_or_steer_a_terminal():

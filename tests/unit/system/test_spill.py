@@ -2,6 +2,7 @@
 short are not used."""
 
 from doubles.fs import FakeFlash, PowerCut
+from expect import raises
 from iothub.outbox import Outbox
 from system.spill import Spill
 
@@ -180,3 +181,55 @@ def test_a_power_cut_at_any_operation_loses_what_was_in_ram_alone():
             after.deliver()
             assert len(set(after.client.bodies)) == len(after.client.bodies)
             assert after.outbox.dropped == 0
+
+
+def test_old_messages_that_went_for_new_ones_that_then_find_no_room_are_counted_with_them():
+    flash = Flash()
+    spill = Spill("", 2000, flash)
+    assert spill.put(bytes(900), 9) == 0
+    assert spill.put(bytes(900), 8) == 0
+    flash.plan(2, "full")  # 1 takes the oldest away
+    assert spill.put(bytes(900), 7) == 9 + 7
+    assert spill.waiting == 8
+    flash.power_on()
+    assert spill.take(bytearray(900)) == (8, 900)
+
+
+def test_a_write_that_takes_only_a_part_is_a_full_flash():
+    class Short(Flash):
+        def open(self, path, mode="rb"):
+            file = FakeFlash.open(self, path, mode)
+            if "w" in mode:
+                write = file.write
+                file.write = lambda data: write(data[:100])
+            return file
+
+    flash = Short()
+    spill = Spill("", 2000, flash)
+    with raises(OSError):
+        spill.put(bytes(900), 9)
+    assert spill.waiting == 0
+    assert not flash.files
+    assert spill.put(bytes(100), 1) == 0
+    assert spill.take(bytearray(900)) == (1, 100)
+
+
+def test_a_piece_larger_than_the_buffer_is_counted_as_lost():
+    """The settings may be smaller after a restart."""
+    flash = Flash()
+    Spill("", 2000, flash).put(bytes(900), 9)
+    spill = Spill("", 2000, flash)
+    assert spill.take(bytearray(899)) == (9, 0)
+    assert spill.take(bytearray(899)) == (0, 0)
+    assert not flash.files
+
+
+def test_a_piece_that_somebody_took_away_is_counted_as_lost():
+    flash = Flash()
+    spill = Spill("", 2000, flash)
+    spill.put(bytes(900), 9)
+    spill.put(bytes(800), 8)
+    flash.files.pop(min(flash.files))
+    assert spill.take(bytearray(900)) == (9, 0)
+    assert spill.take(bytearray(900)) == (8, 800)
+    assert spill.waiting == 0

@@ -314,3 +314,40 @@ def test_what_is_removed_is_gone_with_its_copies():
     store.remove()
     store.save(NEW)
     assert store.load() == NEW
+
+
+def test_a_former_copy_written_by_hand_serves_and_is_left_alone():
+    """To put a file beside the damaged one is what a person does who has no other way in."""
+    text = b'{"version": 1, "name": "by hand"}'
+    flash = FakeFlash({PATH + ".bak": text})
+    store = store_on(flash)
+    assert store.load() == {"version": 1, "name": "by hand"}
+    assert store.source == PATH + ".bak"
+    assert flash.files == {PATH + ".bak": text}
+
+
+def test_saving_over_a_file_that_cannot_be_read_replaces_it():
+    flash = FakeFlash({PATH: b"x" * 9000})
+    assert store_on(flash).save(NEW)
+    assert store_on(flash).load() == NEW
+
+
+def test_the_first_file_of_all_is_kept_even_where_its_copy_finds_no_room():
+    flash = FakeFlash()
+    # 1 to 3 write it, 4 gives it its name
+    flash.plan(5, "full")
+    assert store_on(flash).save(OLD)
+    flash.power_on()
+    assert store_on(flash).load() == OLD
+    assert list(flash.files) == [PATH]
+
+
+def test_a_port_whose_files_are_durable_once_closed_needs_no_sync():
+    class Durable:
+        def __init__(self, flash):
+            self.open, self.stat = flash.open, flash.stat
+            self.rename, self.remove = flash.rename, flash.remove
+
+    flash = FakeFlash()
+    assert store_on(Durable(flash)).save(OLD)
+    assert store_on(flash).load() == OLD

@@ -5,6 +5,7 @@ import ssl
 from binascii import a2b_base64
 
 from expect import raises
+from system import tls
 from system.tls import make_context
 
 # A self-signed root, whose key is thrown away; valid until 2049
@@ -36,3 +37,38 @@ def test_a_root_that_is_none_is_refused():
 def test_a_context_requires_certificates():
     context = make_context([ROOT, ROOT])
     assert context.verify_mode == ssl.CERT_REQUIRED
+
+
+def test_a_device_certificate_goes_with_its_key_and_verifying_stays():
+    """Played: CPython wants the names of files where MicroPython wants what is in them."""
+    made = []
+
+    class Context:
+        def __init__(self, protocol):
+            self.protocol = protocol
+            self.roots = []
+            self.own = None
+            made.append(self)
+
+        def load_verify_locations(self, cadata):
+            self.roots.append(cadata)
+
+        def load_cert_chain(self, certificate, key):
+            self.own = (certificate, key)
+
+    class Played:
+        SSLContext = Context
+        PROTOCOL_TLS_CLIENT = ssl.PROTOCOL_TLS_CLIENT
+        CERT_REQUIRED = ssl.CERT_REQUIRED
+
+    tls.ssl = Played
+    try:
+        assert make_context([ROOT], b"certificate", b"key") is made[0]
+        assert make_context([ROOT]) is made[1]
+    finally:
+        tls.ssl = ssl
+    assert [context.own for context in made] == [(b"certificate", b"key"), None]
+    for context in made:
+        assert context.protocol == ssl.PROTOCOL_TLS_CLIENT
+        assert context.verify_mode == ssl.CERT_REQUIRED
+        assert context.roots == [ROOT]

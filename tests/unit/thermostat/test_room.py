@@ -159,3 +159,18 @@ def test_the_relay_is_touched_on_change_only():
     for _ in range(10):
         bench.second()
     assert bench.pin.levels == [0, 1]
+
+
+def test_an_answer_that_is_damaged_is_no_temperature_and_the_next_good_one_is():
+    bench = Bench()
+    bench.second()
+    assert bench.room.begin() >= 0
+    bench.bus.error = errno.EIO
+    assert not bench.room.finish()
+    assert bench.log.has("warning", "no temperature")
+    bench.bus.error = None
+    opened = len(bench.opened)
+    assert bench.room.begin() >= 0
+    assert bench.room.finish()
+    assert len(bench.opened) == opened + 1
+    assert bench.log.has("info", "the sensor is back")

@@ -317,6 +317,20 @@ def test_a_file_that_cannot_be_used_leaves_the_defaults():
         assert settings.control.tick_ms == 1000
 
 
+def test_a_damaged_file_is_told_with_the_copy_that_is_used_instead():
+    load_text('{"version": 1, "control": {"tick_ms": 500}}')
+    with open(PATH + ".bak", "w") as file:
+        file.write('{"version": 1, "control": {"tick_ms": 250}}')
+    with open(PATH, "w") as file:
+        file.write('{"version": 1, "control": {"tick')
+    log = FakeLog()
+    settings, trouble = load(FOLDER, ["sht4x", "bme280"], log)
+    assert trouble is None
+    assert settings.control.tick_ms == 250
+    assert log.has("warning", "config.json: is not JSON")
+    assert log.has("warning", "using %s.bak instead" % PATH)
+
+
 def test_nothing_of_it_keeps_the_code_that_read_it():
     settings, _, _ = load_text(None)
     for thing in (settings, settings.control, settings.connection, settings.zones[0]):
