@@ -38,7 +38,7 @@ def parts(data, marks):
 class Damage:
     """Makes inputs of `seeds`: right ones, each a list of the parts that it is made of.
 
-    One in eight is noise; of the others one half have one to three parts removed, doubled,
+    One in eight is noise; of the others one half have one to four parts removed, doubled,
     exchanged or replaced, in the other half it is bytes. `near` counts, of those `made`, the
     ones that are still at least half of what they were.
     """
@@ -70,7 +70,7 @@ class Damage:
     def _change_parts(self, pieces):
         """How many bytes of the right input are gone."""
         below, lost = self.chance.randrange, 0
-        for _ in range(1 + below(3)):
+        for _ in range(1 + below(4)):
             at, kind = below(len(pieces)), below(5)
             if kind == 0:
                 pieces.insert(at, self._one(self.traps))
@@ -87,7 +87,7 @@ class Damage:
     def _change_bytes(self, data):
         below, lost = self.chance.randrange, 0
         data = bytearray(data)
-        for _ in range(1 + below(3)):
+        for _ in range(1 + below(4)):
             at, kind = below(len(data) + 1), below(6)
             if kind == 0 and not below(3):
                 lost += len(data) - at
