@@ -1,0 +1,139 @@
+"""Which hub a board was assigned: kept, used for what it was asked for, and forgotten."""
+
+import asyncio
+import os
+
+from doubles.dps_script import ASSIGNING, DpsBench, FakeService
+from doubles.keys import KEY, KEY_BYTES
+from expect import raises
+from iothub.identity import IdentityError
+from system.store import Store
+from thermostat import provisioning
+
+FOLDER = "build/tests/provisioning-%d" % int.from_bytes(os.urandom(3), "big")
+PATH = FOLDER + "/assigned.json"
+
+
+class Settings:
+    def __init__(self, **members):
+        self.provisioning = {
+            "host": "dps.example.net",
+            "id_scope": "0ne00A1B2C3",
+            "registration_id": "stove-1",
+            "key": KEY,
+        }
+        self.provisioning.update(members)
+
+
+def empty_folder():
+    for folder in ("build", "build/tests", FOLDER):
+        try:
+            os.mkdir(folder)
+        except OSError:
+            pass
+    for name in os.listdir(FOLDER):
+        os.remove(FOLDER + "/" + name)
+
+
+def ask(bench, folder=FOLDER):
+    """Run until the service has answered; the ms at which somebody was told that it goes on."""
+    alive = []
+
+    async def main():
+        task = asyncio.create_task(
+            provisioning.run(
+                bench.provisioning,
+                bench.clock,
+                lambda: alive.append(bench.clock.source.milliseconds),
+                folder,
+            )
+        )
+        await bench.clock.run_for(60_000, 50)
+        assert task.done()
+        await task
+
+    asyncio.run(main())
+    return alive
+
+
+def connection_string(**members):
+    return provisioning.connection_string(FOLDER, Settings(**members))
+
+
+def test_without_an_answer_there_is_no_connection():
+    empty_folder()
+    assert connection_string() == ""
+
+
+def test_the_answer_is_kept_and_used():
+    empty_folder()
+    ask(DpsBench())
+    assert Store(PATH).load() == {
+        "scope": "0ne00A1B2C3",
+        "registration": "stove-1",
+        "host": "hub.example.net",
+        "device": "stove-1",
+    }
+    text = "HostName=hub.example.net;DeviceId=stove-1;"
+    assert connection_string() == text + "SharedAccessKey=" + KEY
+    for key in ("", None):
+        assert connection_string(key=key) == text + "x509=true"
+    # The key is where it was, and nowhere else
+    with open(PATH) as file:
+        assert KEY not in file.read()
+
+
+def test_whoever_supervises_hears_of_it_while_the_service_takes_its_time():
+    empty_folder()
+    alive = ask(DpsBench(FakeService([(202, ASSIGNING, 20), (202, ASSIGNING, 9)])))
+    assert alive[-1] - alive[0] >= 29_000
+    for at in range(1, len(alive)):
+        assert alive[at] - alive[at - 1] <= 1100
+
+
+def test_an_answer_for_somebody_else_does_not_count():
+    """Another scope or registration was configured: the service is asked for that one."""
+    empty_folder()
+    ask(DpsBench())
+    assert connection_string(id_scope="0ne00000000") == ""
+    assert connection_string(registration_id="stove-2") == ""
+    assert connection_string() != ""
+
+
+def test_an_answer_that_cannot_be_read_is_asked_for_again():
+    for text in ("", "{", "[]", '{"scope": "0ne00A1B2C3", "registration": "stove-1"}'):
+        empty_folder()
+        with open(PATH, "w") as file:
+            file.write(text)
+        assert connection_string() == "", text
+        ask(DpsBench())
+        assert connection_string() != "", text
+
+
+def test_a_flash_that_keeps_nothing_is_told_to_the_one_who_asked():
+    with raises(OSError):
+        ask(DpsBench(), FOLDER + "/no-such-folder")
+
+
+def test_what_is_forgotten_is_gone_for_good():
+    empty_folder()
+    ask(DpsBench())
+    ask(DpsBench())
+    provisioning.forget(FOLDER)
+    assert connection_string() == ""
+    assert os.listdir(FOLDER) == []
+    provisioning.forget(FOLDER)
+
+
+def test_who_asks_is_the_registration_in_its_scope():
+    who = provisioning.identity(Settings())
+    assert (who.host, who.device_id) == ("0ne00A1B2C3", "stove-1")
+    assert (who.dial_host, who.key) == ("dps.example.net", KEY_BYTES)
+    who = provisioning.identity(Settings(key=""))
+    assert (who.dial_host, who.key) == ("dps.example.net", None)
+
+
+def test_a_key_that_is_none_is_an_error_that_does_not_show_it():
+    with raises(IdentityError, "not base64") as caught:
+        provisioning.identity(Settings(key="no key!"))
+    assert "no key!" not in str(caught.error)
