@@ -136,6 +136,9 @@ class Bags:
             bag = parse_bag(text)
         except ProtocolError:
             return False
+        for behind in text.encode().split(b"%")[1:]:
+            assert not behind[:2].lower().strip(b"0123456789abcdef"), "a bad escape"
+            assert len(behind) >= 2, "half an escape"
         assert type(bag) is dict
         assert len(bag) <= 64
         pairs = []

@@ -123,9 +123,11 @@ class Configuration(Files):
         self.damage = Damage(seeds, TRAPS)
 
     def hear(self, data):
-        if data[:1] == b"{" and random.randrange(2):
+        if data[:1] == b"{" and (random.randrange(2) or not self.damage.made):
             _, trouble, _ = self.load({PATH: sealed(data)})
-            return trouble is None
+            if self.damage.made:
+                return trouble is None
+        # What is replayed is heard both ways
         _, trouble, text = self.load({PATH: data})
         if trouble is None:
             # What was taken is sealed, and the same at the next start

@@ -7,7 +7,6 @@ of that: an OSError, or on one wire the ones of a line that nobody pulls.
 """
 
 import errno
-import random
 import sys
 
 from doubles.bus import FakeBus
@@ -46,7 +45,10 @@ def crc_maxim(data):
 
 
 class Frames:
-    """Damaged frames; one in three gets its checksums anew, so that its values are looked at."""
+    """Damaged frames; one in three gets its checksums anew, so that its values are looked at.
+
+    Which, and which transfer fails, is in the frame: so that it can be replayed.
+    """
 
     def __init__(self, seeds, marked, sensor):
         self.damage = Damage(seeds, TRAPS)
@@ -55,7 +57,7 @@ class Frames:
         self.reading = Reading()
 
     def hear(self, data):
-        if not random.randrange(3):
+        if sum(data) % 3 == 1:
             data = self.marked(data)
         reading = self.reading
         reading.fill(NO_TEMPERATURE, NOT_MEASURED, NOT_MEASURED)
@@ -74,7 +76,11 @@ class Frames:
 
 
 class AnswerBus(FakeBus):
-    """An answer too short fails in its transfer; one transfer in thirty fails by itself."""
+    """An answer too short fails in its transfer, and sometimes another one does."""
+
+    def show(self, data):
+        self.transfers = 0
+        self.fails_at = sum(data) % 61
 
     def readfrom_into(self, address, buffer):
         if len(self.answer) < len(buffer):
@@ -82,8 +88,9 @@ class AnswerBus(FakeBus):
         FakeBus.readfrom_into(self, address, buffer)
 
     def _transfer(self, address):
-        if not random.randrange(30):
-            raise OSError(CODES[random.randrange(4)])
+        self.transfers += 1
+        if self.transfers == self.fails_at:
+            raise OSError(CODES[self.fails_at % 4])
 
 
 class Sensirion(Frames):
@@ -101,6 +108,7 @@ class Sensirion(Frames):
 
     def expect(self, data):
         self.bus.answer = data
+        self.bus.show(data)
 
     def is_right(self, data, temperature, humidity, pressure):
         if crc_sensirion(data[:2]) != data[2] or crc_sensirion(data[3:5]) != data[5]:
@@ -117,7 +125,7 @@ class Wire:
     crc8 = OneWire.crc8
 
     def reset(self):
-        return random.randrange(30)
+        return sum(self.frame) % 31
 
     def write(self, data):
         pass
@@ -168,7 +176,7 @@ SIZES = [size for _, size in PLACES + TWICE]
 class TwoImages(AnswerBus):
     """Registers that are not the same in each reading: `images` in turn, by register."""
 
-    def show(self, image, copy):
+    def turn(self, image, copy):
         self.images = (image, copy)
         self.seen = {}
 
@@ -223,7 +231,8 @@ class Bosch(Frames):
         self.pieces = self.split(data)
         image = {PLACES[at][0]: self.pieces[at] for at in range(len(PLACES))}
         copy = {TWICE[at][0]: self.pieces[at + len(PLACES)] for at in range(len(TWICE))}
-        self.bus.show(image, copy)
+        self.bus.turn(image, copy)
+        self.bus.show(data)
         self.sensor = BME280(self.bus)
 
     def is_right(self, data, temperature, humidity, pressure):
