@@ -44,6 +44,12 @@ _PATCHES = (
     b'{"$version":7777,"thermostat1":{"targetTemperature":null,"other":"text\\u00e9"}}',
     b'{"thermostat1":{"targetTemperature":45.0},"$version":7777,"serialNumber":"1"}',
 )
+_TWINS = (
+    b'{"desired":{"thermostat1":{"__t":"c","targetTemperature":22},"$version":7777},'
+    b'"reported":{"thermostat1":{"__t":"c","targetTemperature":{"ac":200,"av":3,"value":22}},'
+    b'"serialNumber":"1","$version":4}}',
+    b'{"desired":{"$version":7777},"reported":{"thermostat2":null,"$version":1}}',
+)
 _TOPIC_TRAPS = [b"x" * 3000, b"\xc3\xa9", b"\xc3", b"\0", b"$rid=2", b"%00", b"%2", b"thermostat1"]
 _TOPIC_TRAPS += [b"#", b"+", b"%", b"/", b"?", b"&", b"=", b"$rid=", b"%24rid=3", b"-1", b"1e3"]
 _STEPS = 64
@@ -210,10 +216,10 @@ class Topics:
 
 
 class Bodies:
-    """Patches and the payloads of commands, for a device whose set points have bounds."""
+    """Twins, patches and the payloads of commands, for a device whose set points have bounds."""
 
     def __init__(self):
-        self.damage = Damage([parts(each, JSON_MARKS) for each in _PATCHES], JSON_TRAPS)
+        self.damage = Damage([parts(each, JSON_MARKS) for each in _PATCHES + _TWINS], JSON_TRAPS)
         self.number = 0
 
     def hear(self, data):
@@ -227,17 +233,29 @@ class Bodies:
         before = [zone.target for zone in bench.zones.values()]
         is_taken = False
         try:
-            patch = exchange._parse_json(data.replace(_VERSION, b"%d" % bench.version()))
-            if exchange._is_versioned(patch):
-                bench.device.on_desired(patch)
+            found = exchange._parse_json(data.replace(_VERSION, b"%d" % bench.version()))
+            if exchange._is_versioned(found):
+                bench.device.on_desired(found)
                 is_taken = True
-            status, _ = bench.device.on_command("thermostat1*getMaxMinReport", patch)
+            elif self.is_twin(found):
+                bench.device.on_twin(found)
+                is_taken = True
+            status, _ = bench.device.on_command("thermostat1*getMaxMinReport", found)
             assert status in (400, 404, 500), status
         except ProtocolError:
             assert before == [zone.target for zone in bench.zones.values()]
         for zone in bench.zones.values():
             assert LOWEST <= zone.target <= HIGHEST, zone.target
+        # What the device says of it is JSON, and comes to an end
+        bench.hub.drain()
+        bench.hub.patches.clear()
         return is_taken
+
+    def is_twin(self, found):
+        """As the exchange sees it before the device does."""
+        if not isinstance(found, dict) or not isinstance(found.get("reported"), dict):
+            return False
+        return exchange._is_versioned(found.get("desired"))
 
 
 KINDS = {"framing": Framing, "lengths": Lengths, "topics": Topics, "json": Bodies}
