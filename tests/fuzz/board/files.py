@@ -156,7 +156,7 @@ class Sealed(Files):
             assert trouble is None, trouble
         if data.startswith(b'{"seal"') and data not in self.whole:
             assert former or trouble, "damaged, and taken"
-        return trouble is None and not former
+        return trouble is None
 
 
 class SetPoints:
