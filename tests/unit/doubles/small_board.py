@@ -19,7 +19,7 @@ class EmptyBus:
 class SmallBoard:
     """See boards/README.md. `folder` is made, and emptied, to be its data path.
 
-    A reset is counted, and ends the task that asked for it: whatever else runs ends with the test.
+    A reset is counted, and ends the task that asked for it; whoever runs the others has to look.
     """
 
     NAME = "SMALL"
