@@ -13,7 +13,7 @@ export MICROPYTHON
 SECONDS ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test unit micropython integration fault bench lint format check requirements readme clean long
+.PHONY: help setup run test unit micropython integration fault bench mutation coverage audit lint format check requirements readme clean long
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,9 +28,13 @@ ifeq ($(origin MICROPYTHON),file)
 INTERPRETER := $(MICROPYTHON_VENV)/.installed
 endif
 
+# What is wanted now and then: mutation, audit
+UPKEEP := build/upkeep
+
 $(VENV)/.installed: requirements.txt
 $(MICROPYTHON_VENV)/.installed: requirements-micropython.txt
-$(VENV)/.installed $(MICROPYTHON_VENV)/.installed:
+$(UPKEEP)/.installed: requirements-upkeep.txt
+$(VENV)/.installed $(MICROPYTHON_VENV)/.installed $(UPKEEP)/.installed:
 	@test -n "$(PYTHON)" || { echo "make: no Python from 3.10 to 3.13 was found; install one, or name it: make PYTHON=/path/to/python" >&2; exit 1; }
 	@echo "Installing the pinned packages of $< into $(@D) ..."
 	@$(PYTHON) -m venv --clear $(@D)
@@ -88,6 +92,15 @@ long: setup ## What takes an hour: every pull, 100 kills of hub and bridge, 1,00
 
 bench: setup ## Sizes, heap and garbage beside their budgets and peers, also in build/bench.json
 	@$(BIN)/python -m tests.bench
+
+mutation: setup $(UPKEEP)/.installed ## Small changes to tokens, topics, twin and control: do the tests notice? (PARTS="sas twin" for some)
+	@$(UPKEEP)/bin/python tests/mutation.py $(PARTS)
+
+coverage: setup ## Which branches the tests take, hub and tools in processes of their own included
+	@$(BIN)/python tests/covered.py
+
+audit: $(UPKEEP)/.installed ## Advisories about what is pinned, where they can be reached
+	@$(UPKEEP)/bin/python tests/audit.py requirements.txt requirements-micropython.txt requirements-upkeep.txt
 
 lint: setup ## Style, types and spelling
 	@$(BIN)/ruff check .
