@@ -142,6 +142,6 @@ def _check(of: type, value: object, where: str) -> object:
         return compose(value)
     # Some clients write a string where a symbol belongs, and the other way round.
     wanted = str if of is Symbol else of
-    if not isinstance(value, wanted):
+    if not isinstance(value, wanted) or (of is Symbol and not str(value).isascii()):
         raise AmqpError(f"{where} is of the wrong type", INVALID_FIELD)
     return value
