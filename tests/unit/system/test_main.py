@@ -1,9 +1,10 @@
 """main.py: what it starts, and that every way out has the relays off first."""
 
 import asyncio
+import os
 import sys
 
-from doubles.boot_world import source
+from doubles.boot_world import program
 from doubles.keys import KEY
 from expect import raises
 
@@ -86,7 +87,7 @@ class Life:
 
     # ---- running
 
-    def live(self, missing=(), text=None):
+    def live(self, missing=(), code=None):
         put = {"board": self, "thermostat.assembly": self}
         for name in missing:
             put[name] = None
@@ -94,7 +95,7 @@ class Life:
         for name in put:
             sys.modules[name] = put[name]
         try:
-            exec(text or source("main.py"), self.space)
+            exec(code or program("main.py"), self.space)
         finally:
             for name in put:
                 sys.modules.pop(name)
@@ -106,6 +107,13 @@ class Life:
 def content(name):
     with open(FOLDER + "/main-" + name, "rb") as file:
         return file.read()
+
+
+def fresh():
+    """No crash of an earlier test, told or untold."""
+    for name in os.listdir(FOLDER):
+        if name.startswith("crash.txt"):
+            os.remove(FOLDER + "/" + name)
 
 
 STARTED = ["watchdog 8388", "hold 20000", "begin", "forget", "run"]
@@ -129,6 +137,70 @@ def test_coming_up_is_told_and_kept():
     life.live()
     assert content("boots") == b"0"
     assert content("slot") == b"a good"
+
+
+class Cloud:
+    """Takes what is told of a crash."""
+
+    def __init__(self):
+        self.crashes = []
+
+    def tell_crash(self, text):
+        self.crashes.append(text)
+
+
+def come_up(cause):
+    """The crashes that the hub is told of by a start for this cause that comes up."""
+    life = Life()
+    life.cloud = Cloud()
+    life.reset_cause = lambda: cause
+
+    async def run():
+        life.on_up()
+        assert "system.recovery" not in sys.modules
+        raise KeyboardInterrupt
+
+    life.run = run
+    life.live()
+    return life.cloud.crashes
+
+
+def test_the_hub_is_told_once_how_the_last_start_ended():
+    fresh()
+    assert come_up("power_on") == []
+    # Nothing could be noted by a start that the watchdog ended
+    assert come_up("watchdog") == ["watchdog"]
+    for cause in ("watchdog", "software"):
+        fresh()
+        with raises(Reset):
+            Life(run=ValueError("x")).live()
+        (crash,) = come_up(cause)
+        assert crash.startswith("crash, slot a, start 2: ValueError\n"), crash
+        assert come_up("software") == []
+
+
+def test_an_operator_finds_app_and_board_by_their_names():
+    scopes = []
+
+    class Attaching:
+        def attach(self, stream, scope):
+            scopes.append((stream, scope))
+
+    for safe in (False, True):
+        life = Life(safe=safe, run=KeyboardInterrupt())
+        life.feed = lambda: (_ for _ in ()).throw(KeyboardInterrupt())
+        life.keys = object()
+        before = sys.modules.get("system.keys")
+        sys.modules["system.keys"] = Attaching()
+        try:
+            life.live()
+        finally:
+            sys.modules.pop("system.keys")
+            if before is not None:
+                sys.modules["system.keys"] = before
+        stream, scope = scopes.pop()
+        assert stream is life.keys
+        assert scope == {"app": None if safe else life, "board": life}
 
 
 def test_a_second_ctrl_c_shortens_the_farewell_and_no_more():
@@ -190,10 +262,8 @@ def test_the_end_of_the_program_is_a_soft_reset_with_relays_off():
 
 def test_safe_mode_starts_nothing_and_resets_in_the_end():
     life = Life(safe=True)
-    text = source("main.py")
-    assert "\n_SAFE_S = 300\n" in text
     with raises(Reset):
-        life.live(text=text.replace("\n_SAFE_S = 300\n", "\n_SAFE_S = 1\n"))
+        life.live(code=program("main.py", "\n_SAFE_S = 300\n", "\n_SAFE_S = 1\n"))
     assert life.told[:5] == ["watchdog 8388", "hold 20000", "watchdog 8388", "feed", "reset"]
     assert life.said == ["safe mode"]
 
@@ -201,9 +271,9 @@ def test_safe_mode_starts_nothing_and_resets_in_the_end():
 def test_safe_mode_does_without_a_console_that_is_broken():
     life = Life(safe=True)
     life.keys = object()
-    text = source("main.py").replace("\n_SAFE_S = 300\n", "\n_SAFE_S = 0\n")
+    code = program("main.py", "\n_SAFE_S = 300\n", "\n_SAFE_S = 0\n")
     with raises(Reset):
-        life.live(missing=("system.keys",), text=text)
+        life.live(missing=("system.keys",), code=code)
     assert life.said[-1] == "safe mode"
     assert life.said[0].startswith("no console")
 
