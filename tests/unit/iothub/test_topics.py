@@ -8,6 +8,17 @@ TWIN_ANSWER, DESIRED, METHOD, MESSAGE = range(4)
 HEADS = heads("stove-1")
 
 
+def test_what_is_subscribed_is_what_is_understood():
+    found = heads("kiln-2")
+    assert found == (
+        "$iothub/twin/res/",
+        "$iothub/twin/PATCH/properties/desired/",
+        "$iothub/methods/POST/",
+        "devices/kiln-2/messages/devicebound/",
+    )
+    assert parse(b"devices/kiln-2/messages/devicebound/", found) == (MESSAGE, {}, None)
+
+
 def test_twin_answers():
     assert parse(b"$iothub/twin/res/200/?$rid=7", HEADS) == (TWIN_ANSWER, 200, "7")
     for topic in (
@@ -27,6 +38,12 @@ def test_commands():
     topic = b"$iothub/methods/POST/thermostat1*getMaxMinReport/?$rid=2f"
     assert parse(topic, HEADS) == (METHOD, "thermostat1*getMaxMinReport", "2f")
     assert parse(b"$iothub/methods/POST/a%2Ab/?$rid=1", HEADS) == (METHOD, "a*b", "1")
+    topic = b"$iothub/methods/POST/a/?$rid=1&text=what?$rid=2"
+    assert parse(topic, HEADS) == (METHOD, "a", "1")
+    topic = b"$iothub/methods/POST/a/?$rid="
+    assert parse(topic + b"1" * 64, HEADS) == (METHOD, "a", "1" * 64)
+    with raises(ProtocolError, "unusable $rid"):
+        parse(topic + b"1" * 65, HEADS)
 
 
 def test_messages_with_their_properties():
@@ -65,9 +82,7 @@ def test_anything_else_is_refused():
         b"$iothub/twin/res/200/x/?$rid=1",
         b"$iothub/twin/res/200/?$rid=1&$rid=2",
         b"$iothub/twin/PATCH/properties/reported/?$rid=1",
-        b"$iothub/twin/GET/?$rid=1",
         b"$iothub/methods/POST/a/?$rid=1/2",
-        b"$iothub/methods/POST/a/?$rid=" + b"1" * 65,
         b"$iothub/methods/POST/a/?$rid=1%202",
         b"$iothub/methods/POST/a/?$rid=%23",
         b"$iothub/methods/POST/a%0/?$rid=1",
@@ -87,6 +102,8 @@ def test_anything_else_is_refused():
     ):
         with raises(ProtocolError):
             parse(topic, HEADS)
+    with raises(ProtocolError, "unknown topic"):
+        parse(b"$iothub/twin/GET/?$rid=1", HEADS)
     with raises(ProtocolError, "too many"):
         parse_bag("&".join(["p%d=1" % i for i in range(65)]))
     assert len(parse_bag("&".join(["p%d=1" % i for i in range(64)]))) == 64
@@ -126,7 +143,13 @@ def test_only_the_unreserved_stay_themselves():
     kept = "ABCXYZabcxyz0189-._~"
     assert encode(kept) == kept.encode()
     assert encode("a b+c/d:e;f$g%") == b"a%20b%2Bc%2Fd%3Ae%3Bf%24g%25"
-    assert encode("21 °C") == b"21%20%C2%B0C"
+    assert encode("21 °C") == encode("21 °C".encode()) == b"21%20%C2%B0C"
+
+
+def test_encoding_goes_on_behind_what_is_there():
+    topic = bytearray(b"a=")
+    assert encode("b c", topic) is topic
+    assert topic == b"a=b%20c"
 
 
 def test_decoding_is_the_inverse():
@@ -140,5 +163,5 @@ def test_plus_is_plus_and_hex_has_either_case():
 
 def test_bad_escapes_are_refused():
     for text in ("%", "%4", "%G0", "%0G", "a%%20", "%C3", "%FF%FF", "%ED%A0%80%", "%+1"):
-        with raises(ProtocolError):
+        with raises(ProtocolError, "percent-encoding"):
             decode(text)
