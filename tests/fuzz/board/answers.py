@@ -91,7 +91,7 @@ class Dps:
         topic, _, body = data.partition(b"\n")
         self.say(topic[:2000], body[:4000])
         found = bench.provisioning
-        is_taken = found.state != "asking"
+        is_taken = found.state in ("pausing", "assigned")
         if found.state == "assigned":
             # A hub and a device that are none never get so far
             who = parse("HostName=" + found.host + ";DeviceId=" + found.device_id + ";x509=true")

@@ -105,12 +105,15 @@ class Damage:
 
 
 def corpus(kind):
-    """The inputs of the file `kind`.json: each with `why`, and `hex` or `text`, and `times`."""
+    """(input, whether it is to be taken) of the file `kind`.json.
+
+    Each has `why`, `hex` or `text`, perhaps `times`; without `taken` either is right.
+    """
     with open(CORPUS + kind + ".json") as file:
         entries = json.load(file)
     for each in entries:
         data = unhexlify(each["hex"]) if "hex" in each else each["text"].encode()
-        yield data * each.get("times", 1)
+        yield data * each.get("times", 1), each.get("taken")
 
 
 class _Tally:
@@ -119,10 +122,12 @@ class _Tally:
         self.bad = self.taken = self.heard = 0
         self.first = []
 
-    def hear(self, data):
+    def hear(self, data, expected=None):
         self.heard += 1
         try:
-            self.taken += self.subject.hear(data)
+            is_taken = self.subject.hear(data)
+            assert expected in (None, is_taken), "taken" if is_taken else "refused"
+            self.taken += is_taken
         except Exception as error:  # noqa: BLE001 - every kind of it is a finding
             self.bad += 1
             if len(self.first) < 3:
@@ -133,8 +138,8 @@ def report(subject, kind, count, seed):
     """Let `subject` hear the corpus and `count` inputs; print what came of it."""
     random.seed(seed)
     tally, damage = _Tally(subject), subject.damage
-    for data in corpus(kind):
-        tally.hear(data)
+    for data, expected in corpus(kind):
+        tally.hear(data, expected)
     replayed = tally.heard
     for _ in range(min(count, _FIRST)):
         tally.hear(damage.next())
