@@ -298,6 +298,8 @@ class Thermostat:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
                 start_new_session=True,
+                # It writes its configuration anew, and the device's key with it
+                umask=0o077,
                 preexec_fn=prepare_child(os.getpid()),
             )
         except OSError as error:
