@@ -174,3 +174,20 @@ def test_an_answer_that_is_damaged_is_no_temperature_and_the_next_good_one_is():
     assert bench.room.finish()
     assert len(bench.opened) == opened + 1
     assert bench.log.has("info", "the sensor is back")
+
+
+def test_a_measurement_for_which_there_was_no_heap_counts_like_one_that_failed():
+    """Heat ends within thirty seconds, and the sensor is not to blame: nothing is told of it."""
+    bench = Bench()
+    assert bench.second()
+    heated_s = 0
+    is_on = True
+    while is_on:
+        bench.room.miss()
+        bench.clock.advance(TICK_MS)
+        is_on = bench.room.regulate(TICK_MS)
+        heated_s += 1
+        assert heated_s < 30
+    assert bench.pin.level == 0
+    assert bench.room.temperature_centi_c is None
+    assert not bench.log.has("warning")
