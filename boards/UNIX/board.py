@@ -63,7 +63,7 @@ def _find_site(folder):
 
 site = _find_site(os.getenv("THERMO_HOUSE"))
 """The world of this board. Not part of the contract: for start.py and tests."""
-_resolver = None
+_lookup = None
 
 
 def i2c(bus):
@@ -121,12 +121,12 @@ def resolver(host, port):
 
     Names of /etc/hosts are not known to it, but for `localhost`.
     """
-    global _resolver
-    if _resolver is None:
-        from system.names import Resolver
+    global _lookup
+    if _lookup is None:
+        from system.lookup import Lookup
 
-        _resolver = Resolver(_name_servers, random_below)
-    return _resolver.resolve(host, port)
+        _lookup = Lookup(_name_servers, random_below)
+    return _lookup.resolve(host, port)
 
 
 def _name_servers():

@@ -55,6 +55,10 @@ class Resolver:
             host = self._look_up(host)
         return host and _socket_address(host, port)
 
+    def is_asking(self):
+        """Whether a name has been asked for, and no answer has come yet."""
+        return self._host is not None
+
     def _look_up(self, host):
         now = self._clock.ticks_ms()
         if self._host is not None and self._since(self._began, now) > _GIVE_UP_MS:

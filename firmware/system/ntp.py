@@ -1,4 +1,4 @@
-"""Sets the board's clock by time servers (SNTP): once the network is up, then daily.
+"""Sets the board's clock by a time server (SNTP), once the network is up.
 
 Right to a second or two, which is what tokens and certificates ask for. Nobody signs these
 answers: one counts only if it comes from the server that was asked, echoes our 58 random bits,
@@ -23,7 +23,6 @@ _MOST_PACKETS = const(4)  # looked at in one call
 _ANSWER_S = const(3)
 _FIRST_PAUSE_S = const(5)
 _LONGEST_PAUSE_S = const(320)
-_DAY_S = const(86400)
 
 _REQUEST = const(0x23)  # version 4, mode 3: client
 _ANSWER = const(0x24)  # version 4, mode 4: server; with no leap second, or one to come
@@ -35,11 +34,12 @@ _SECOND_HALF = const(0x80000000)
 
 
 class Timekeeper:
-    """`servers`: "host" or "host:port" each. `board`: network_up, random_below, resolver,
-    set_time. A server that does not serve is asked again when all others have been."""
+    """`servers`: "host" or "host:port" each, or None for the usual. `board`: network_up,
+    random_below, resolver, set_time. A server that does not serve is asked again when all others
+    have been."""
 
     def __init__(self, servers, board, clock, log):
-        self._servers = servers
+        self._servers = servers or SERVERS
         self._board = board
         self._clock = clock
         self._log = log
@@ -51,10 +51,11 @@ class Timekeeper:
         self._request = bytearray(_PACKET_BYTES)
 
     def poll(self):
-        """Do what can be done at once; to be called about every second. Raises nothing."""
+        """Do what can be done at once; to be called about every second, until it answers True:
+        the clock is set. Raises nothing."""
         now_s = self._clock.uptime_s()
         if now_s < self._due_s or not self._board.network_up():
-            return
+            return False
         server = self._servers[self._at % len(self._servers)]
         try:
             unix_s = self._ask(server, now_s)
@@ -63,12 +64,12 @@ class Timekeeper:
             self._at += 1
             self._end(now_s + self._pause_s)
             self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S)
-            return
+            return False
         if unix_s:
             self._board.set_time(unix_s)
             self._log.info("the clock is set by %s", server)
-            self._end(now_s + _DAY_S)
-            self._pause_s = _FIRST_PAUSE_S
+            self._end(now_s)
+        return bool(unix_s)
 
     def _end(self, due_s):
         self._due_s = due_s

@@ -27,6 +27,7 @@ _NETWORK = const(3)
 _MOST_REFUSALS = const(3)
 
 _UPKEEP_MS = const(1000)
+_DAY_S = const(86400)
 # The first readings are there by then: whoever asks for them early need not wait for a tick
 _FIRST_TICK_MS = const(100)
 # Leaving waits for the hub this long, then no more; half of what a watchdog allows
@@ -51,7 +52,8 @@ class App:
         self.provisioning = None
         # Whether it did, for `cloud`
         self.is_provisioned = False
-        self.timekeeper = None
+        # Makes a system.ntp.Timekeeper; None: the board has the time by itself
+        self.new_timekeeper = None
         self.supervisor = None
         # Called once, without arguments, when all tasks have been at work for a while
         self.on_up = None
@@ -59,7 +61,8 @@ class App:
         self._pace = settings.telemetry
         self._limits = settings.supervision
         self._restart_s = None
-        self._statistics_due_s = 0
+        self._statistics_due_s = self._time_due_s = 0
+        self._timekeeper = None
         self._has_left = False
         self._has_ticked = False
         self._falls = 0
@@ -158,8 +161,8 @@ class App:
         if now_s >= self._statistics_due_s:
             self._statistics_due_s = now_s + self._pace.stats_period_s
             self.print_statistics()
-        if self.timekeeper is not None:
-            self.timekeeper.poll()
+        if self.new_timekeeper is not None and now_s >= self._time_due_s:
+            self._set_clock(now_s)
         if self.cloud is not None:
             self.cloud.tend()
             self._check_assignment()
@@ -173,6 +176,14 @@ class App:
                 on_up()
             except MemoryError:
                 self.on_up = on_up
+
+    def _set_clock(self, now_s):
+        """Once a day; what that takes is in the heap only until it is done."""
+        if self._timekeeper is None:
+            self._timekeeper = self.new_timekeeper()
+        if self._timekeeper.poll():
+            self._timekeeper = None
+            self._time_due_s = now_s + _DAY_S
 
     def _is_up(self):
         """Whether control has ticked, and for a while all tasks were on time and none fell."""

@@ -51,7 +51,11 @@ def assemble(board):
         except _Trouble as error:
             trouble = error
     # None where the system keeps the clock, unless servers are configured
-    app.timekeeper = _timekeeper(board, clock, settings.ntp_servers)
+    servers = settings.ntp_servers
+    if servers or (servers is None and not getattr(board, "KEEPS_TIME", False)):
+        app.new_timekeeper = later(
+            "system.ntp", "Timekeeper", servers, board, clock, log.Log("clock")
+        )
     gc.collect()
     try:
         if settings.provisioning:
@@ -83,14 +87,6 @@ def _read_settings(folder, teller):
     del load
     forget(("thermostat.settings", "system.store"))
     return found
-
-
-def _timekeeper(board, clock, servers):
-    if servers == [] or (servers is None and getattr(board, "KEEPS_TIME", False)):
-        return None
-    from system.ntp import SERVERS, Timekeeper
-
-    return Timekeeper(servers or SERVERS, board, clock, log.Log("clock"))
 
 
 def _add_room(app, path, zone, settings):

@@ -26,6 +26,8 @@ ON_DEMAND = {
     "pnp/model",
     "system/console",
     "system/description",
+    "system/names",
+    "system/ntp",
     "system/recovery",
     "system/spill",
     "system/store",

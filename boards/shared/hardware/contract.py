@@ -31,7 +31,7 @@ _timer = None
 _watchdog = None
 _hold = None
 _station = None
-_names = None
+_lookup = None
 
 
 def take_pins(relays, i2c, one_wire, led):
@@ -113,16 +113,16 @@ def network_state():
 
 def resolver(host, port):
     """The socket address of host and port, or None: ask again. Raises OSError."""
-    global _names
+    global _lookup
     if not network_up():
         if _station is not None and _station.is_joining():
             return None
         raise OSError("no Wi-Fi: " + network_state())
-    if _names is None:
-        from system.names import Resolver
+    if _lookup is None:
+        from system.lookup import Lookup
 
-        _names = Resolver(_station.name_servers, random_below)
-    return _names.resolve(host, port)
+        _lookup = Lookup(_station.name_servers, random_below)
+    return _lookup.resolve(host, port)
 
 
 # ---- time and watchdog

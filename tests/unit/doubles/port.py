@@ -339,6 +339,9 @@ class Resolver:
     def resolve(self, host, port):
         return (self.servers()[0], port)
 
+    def is_asking(self):
+        return False
+
 
 def resolve(board, host, port):
     """What `board.resolver` answers with the double in the place of system.names."""
@@ -347,7 +350,7 @@ def resolve(board, host, port):
     try:
         return board.resolver(host, port)
     finally:
-        del sys.modules["system.names"]
+        sys.modules.pop("system.names", None)
         if real:
             sys.modules["system.names"] = real
 

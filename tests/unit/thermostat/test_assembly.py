@@ -136,7 +136,7 @@ def test_who_keeps_the_time():
         house = House()
         house.board.KEEPS_TIME = keeps
         app = house.assembled(**({} if servers is None else {"ntp_servers": servers}))
-        assert (app.timekeeper is not None) == is_asked, (keeps, servers)
+        assert (app.new_timekeeper is not None) == is_asked, (keeps, servers)
 
 
 def test_a_zone_that_is_not_fitted_has_no_room():
