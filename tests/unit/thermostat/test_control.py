@@ -26,6 +26,7 @@ def ready(temperature=2000, target=2100, **members):
 
 def test_nothing_is_heated_before_the_first_reading():
     control = ZoneControl(control_settings(minimum_off_s=0))
+    assert control.reason == REASON_FAULT
     for _ in range(5):
         assert not control.step(1000, 0, None, 2100)
     assert control.reason == REASON_FAULT and control.fault == FAULT_NONE
@@ -34,10 +35,10 @@ def test_nothing_is_heated_before_the_first_reading():
 
 def test_minimum_off_counts_from_boot():
     control = ZoneControl(control_settings(minimum_off_s=180))
-    for second in range(1, 180):
-        assert not control.step(1000, 1500, True, 2100), second
+    for dt_ms in (0, 1000, 178000, 999):
+        assert not control.step(dt_ms, 1500, True, 2100)
         assert control.reason == REASON_MINIMUM
-    assert control.step(1000, 1500, True, 2100)
+    assert control.step(1, 1500, True, 2100)
     assert control.reason == REASON_SET_POINT
 
 
@@ -101,6 +102,30 @@ def test_absurd_readings_are_bad_ones_and_never_used():
             assert control.step(1000, absurd, True, 2100) is expected
             assert control.temperature_centi_c == 2000
         assert control.fault == FAULT_ABSURD
+
+
+def test_the_ends_of_what_is_plausible_are_readings():
+    for temperature in (-4000, 8000):
+        control = ZoneControl(control_settings(bad_readings=1))
+        control.step(1000, temperature, True, 2100)
+        assert control.temperature_centi_c == temperature and control.fault == FAULT_NONE
+
+
+def test_a_sensor_that_is_bad_from_the_start_has_as_long_as_any():
+    control = ZoneControl(control_settings())
+    for expected in (FAULT_NONE, FAULT_NONE, FAULT_LOST):
+        control.step(0, 0, False, 2100)
+        assert control.fault == expected
+    control = ZoneControl(control_settings())
+    for dt_ms, expected in ((26999, FAULT_NONE), (1, FAULT_LOST)):
+        control.step(dt_ms, 0, None, 2100)
+        assert control.fault == expected
+
+
+def test_news_may_be_out_for_all_but_two_late_ticks_of_thirty_seconds():
+    control = ready(minimum_on_s=3600)
+    assert control.step(26999, 0, None, 2100)
+    assert not control.step(1, 0, None, 2100)
 
 
 def test_the_heat_is_off_before_thirty_seconds_without_news_are_over():
@@ -169,7 +194,8 @@ def test_time_that_runs_backwards_or_stands_still_shortens_nothing():
     control = ready(minimum_on_s=120)
     for dt_ms in (-1, -(1 << 40), 0):
         assert control.step(dt_ms, 3000, True, 500)
-    assert control.step(119000 - 1000, 3000, True, 500)
+    assert control.step(119999, 3000, True, 500)
+    assert not control.step(1, 3000, True, 500)
 
 
 class Trace:
@@ -514,6 +540,72 @@ def test_the_windows_are_those_of_the_settings():
     rising = [2000] * 30 + [2000 + 4 * minute for minute in range(600)]
     assert minutes(HeatAlarms(settings), rising, False) == 0
     assert minutes(HeatAlarms(settings), [2000 + 20 * minute for minute in range(29)], False) == 0
+
+
+def off_alarms(**members):
+    return HeatAlarms(control_settings(warming_rise_c=1.5, **members))
+
+
+def test_a_mean_is_of_a_whole_minute_in_whole_numbers():
+    alarms = off_alarms(warming_settle_s=60)
+    for dt_ms, reading, expected in (
+        (59999, 2000, 0),
+        (1, 2999, 0),  # the mark: 24.99
+        (60000, 2648, 0),
+        (60000, 2649, ALARM_WARMING_OFF),
+    ):
+        assert alarms.step(Checked(dt_ms), Checked(reading), False) == expected
+
+
+def test_a_mean_takes_its_first_4096_readings():
+    alarms = off_alarms(warming_settle_s=60)
+    for _ in range(4096):
+        alarms.step(0, 2000, False)
+    assert minutes(alarms, [1 << 20, 2150], False) == ALARM_WARMING_OFF
+
+
+def test_a_rise_counts_once_settled_and_within_its_window():
+    for settle_s, expected in ((60, ALARM_WARMING_OFF), (61, 0)):
+        alarms = off_alarms(warming_settle_s=settle_s)
+        assert minutes(alarms, [2000, 2150], False) == expected
+    for window_s, expected in ((300, 0), (301, ALARM_WARMING_OFF)):
+        alarms = off_alarms(warming_settle_s=60, warming_window_s=window_s)
+        assert minutes(alarms, [2000] * 5 + [2149, 2150], False) == expected
+
+
+def test_each_step_of_warming_starts_the_watch_anew():
+    alarms = HeatAlarms(defaults().control)
+    assert minutes(alarms, [2000] * 121, True) == ALARM_NOT_WARMING
+    assert minutes(alarms, [2029], True) == ALARM_NOT_WARMING
+    assert minutes(alarms, [2030] * 120, True) == 0
+    assert minutes(alarms, [2030], True) == ALARM_NOT_WARMING
+
+
+def test_alarms_ring_and_clear_side_by_side():
+    alarms = HeatAlarms(defaults().control)
+    assert minutes(alarms, [2000] * 720, True) == ALARM_NOT_WARMING | ALARM_ON_TOO_LONG
+    assert minutes(alarms, [0], True, trusted=False) == ALARM_NOT_WARMING | ALARM_ON_TOO_LONG
+    assert minutes(alarms, [2000] * 31, False) == ALARM_NOT_WARMING
+    assert minutes(alarms, [2160], False) == ALARM_NOT_WARMING | ALARM_WARMING_OFF
+    assert minutes(alarms, [2160], True) == ALARM_NOT_WARMING
+    assert minutes(alarms, [2190], True) == 0
+
+
+def test_a_zone_tells_its_alarms():
+    control = ready(2000, 2100)
+    for _ in range(121):
+        assert control.step(60000, 2000, True, 2100)
+    assert control.alarm == ALARM_NOT_WARMING
+    control = ready(2000, 500)
+    for _ in range(31):
+        control.step(60000, 2000, True, 500)
+    # What a broken sensor read last is no mean
+    control.step(60000, 0, None, 500)
+    for _ in range(3):
+        control.step(60000, 2160, True, 500)
+    assert control.fault == FAULT_NONE and control.alarm == 0
+    control.step(60000, 2310, True, 500)
+    assert control.alarm == ALARM_WARMING_OFF
 
 
 def test_jitter_is_not_progress():
