@@ -235,7 +235,7 @@ class Twin:
 
     def on_twin(self, document):
         """Take the whole twin: apply what is desired, and find out what is left to report."""
-        self._end(True)
+        self._is_out = False  # and of each property, see `compare()`
         desired, reported = _section(document, "desired"), _section(document, "reported")
         version = _version(desired)
         if version:
@@ -441,9 +441,8 @@ class Device(Twin):
         The response is a JSON value, None where the model names none; that of an error is an
         object with the reason under `error`.
         """
-        owner, star, command = name.partition("*")
-        if not star:
-            owner, command = "", name
+        # A name without a star is all command
+        owner, star, command = name.rpartition("*")
         component = self.component(owner) if owner or not star else None
         if component is None or command not in component.commands:
             self.log.warning("unknown command %r", name[:_LONGEST_COMMAND])
