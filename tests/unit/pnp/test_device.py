@@ -27,6 +27,14 @@ def test_a_hostile_message_is_one_bounded_line():
     assert "message of 60007 bytes" in text
 
 
+def test_what_is_longer_than_its_room_in_the_log_is_cut():
+    for count, shown in ((77, "b'" + "x" * 77 + "'"), (78, "b'" + "x" * 78 + "...")):
+        bench = Bench()
+        bench.device.on_message(b"x" * count, {})
+        text = "message of %d bytes: %s with {}" % (count, shown)
+        assert bench.log.records == [("info", text)]
+
+
 def test_a_message_may_be_empty():
     bench = Bench()
     bench.device.on_message(b"", {})
@@ -71,11 +79,12 @@ def test_desired_values_are_counted_once_by_their_answer():
     bench.hub.connect()
     assert (bench.device.accepted_count, bench.device.rejected_count) == (0, 0)
     bench.hub.desire({"thermostat1": {"targetTemperature": 25}})
+    bench.hub.desire({"thermostat1": {"targetTemperature": 24}})
     bench.hub.desire({"thermostat1": {"targetTemperature": 99}})
     bench.hub.desire({"thermostat1": {"targetTemperature": 26}, "thermostat2": {"x": 1}})
     bench.hub.connect()
     bench.hub.connect()
-    assert (bench.device.accepted_count, bench.device.rejected_count) == (2, 1)
+    assert (bench.device.accepted_count, bench.device.rejected_count) == (3, 1)
 
 
 # Commands
@@ -129,6 +138,16 @@ def test_a_command_without_a_response_is_answered_with_nothing():
     assert handlers.requests == [5]
 
 
+def test_a_command_without_a_request_takes_any():
+    handlers = Handlers()
+    root = handlers.bench.device.component()
+    root.interface.commands["beep"] = (None, None)
+    root.bind_command("beep", handlers.requests.append)
+    for request in (None, 5, "loud", {}):
+        assert handlers.ask("beep", request) == (200, None)
+    assert handlers.requests == [None, 5, "loud", {}]
+
+
 def test_a_command_of_the_root():
     assert Handlers(THERMOSTAT).ask("getMaxMinReport", SINCE) == (200, REPORT)
 
@@ -156,6 +175,7 @@ def test_unknown_commands_and_components_are_answered_404():
         status, response = handlers.ask(name, SINCE)
         assert status == 404, name
         assert response == {"error": "unknown command"}
+        assert ("warning", "unknown command %r" % name[:64]) == handlers.bench.log.records[-1]
     assert handlers.requests == []
 
 
@@ -193,7 +213,8 @@ def test_a_failure_is_answered_500_without_its_words():
         handlers.error = error
         status, response = handlers.ask("thermostat1*getMaxMinReport", SINCE)
         assert (status, response) == (500, {"error": "the command failed"})
-    assert handlers.bench.log.has("error", "secret")
+    error = "command thermostat1*getMaxMinReport failed: "
+    assert handlers.bench.log.has("error", error + "ValueError('secret'")
 
 
 def test_an_answer_that_is_not_the_models_is_a_failure():
@@ -201,3 +222,4 @@ def test_an_answer_that_is_not_the_models_is_a_failure():
     for response in (None, "text", [], {"maxTemp": float("nan")}, {"other": 1}):
         handlers.response = response
         assert handlers.ask("thermostat1*getMaxMinReport", SINCE)[0] == 500, response
+        assert "its answer is not the model" in handlers.bench.log.records.pop()[1]

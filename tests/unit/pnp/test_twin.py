@@ -80,6 +80,7 @@ def test_a_failing_application_is_answered_500_and_keeps_its_words_to_itself():
     (patch,) = bench.hub.desire({"thermostat1": zone(24)})
     assert "fire" not in str(patch)
     assert target(patch) == ack(23, 500, 3)
+    assert bench.log.has("error", "property targetTemperature failed: RuntimeError")
     assert bench.log.has("error", "the flash is on fire")
 
 
@@ -136,7 +137,17 @@ def test_unknown_and_read_only_names_are_left_alone_and_logged_once():
         assert bench.hub.desire(strange) == []
     warnings = [text for level, text in bench.log.records if level == "warning"]
     assert len(warnings) == 7, warnings
+    assert len([text for text in warnings if text.startswith("desired 'colour' is")]) == 1
     assert bench.zones["thermostat2"].target == DEFAULT
+
+
+def test_components_stand_at_the_root_alone():
+    bench = online()
+    assert bench.hub.desire({"thermostat1": {"thermostat2": zone(30)}}) == []
+    assert bench.zones["thermostat2"].target == DEFAULT
+    bench = Bench(dtmi=THERMOSTAT)
+    bench.hub.connect()
+    assert bench.hub.desire({"": {"targetTemperature": 30}}) == []
 
 
 def test_a_flood_of_unknown_names_falls_silent():
@@ -195,6 +206,15 @@ def test_before_the_twin_was_read_a_patch_without_a_version_is_none():
         bench.device.on_desired({"thermostat1": zone(25), "$version": version})
     assert bench.hub.drain() == []
     assert bench.device.desired_version == 0
+
+
+def test_a_version_that_no_hub_can_have_counted_to_is_none():
+    bench = online()
+    bench.device.on_desired({"thermostat1": zone(25), "$version": (1 << 52) + 1})
+    assert bench.hub.drain() == []
+    bench.device.on_desired({"thermostat1": zone(25), "$version": 1 << 52})
+    (patch,) = bench.hub.drain()
+    assert target(patch) == ack(25, 200, 1 << 52)
 
 
 def test_a_repeated_patch_is_answered_again_and_applied_once():
@@ -287,6 +307,7 @@ def test_a_twin_that_cannot_be_read_takes_nothing_away():
     ):
         bench.device.on_twin(document)
         assert bench.zones["thermostat1"].target == 31
+    assert bench.log.has("error", "a twin without a desired $version")
 
 
 def test_read_only_properties_are_reported_when_they_differ():
@@ -383,21 +404,29 @@ def test_reports_are_split_to_fit_and_nothing_is_left_behind():
 
 
 def test_a_report_may_fill_its_room_to_the_last_byte():
-    found = []
-    for limit in range(200, 330):
-        settings = Settings()
-        settings.report_bytes = limit
-        bench = Bench(settings)
-        bench.device.component("deviceInformation").report("model", "x" * 60)
-        bench.device.component("deviceInformation").report("osName", "y" * 50)
-        (first, *_) = bench.hub.connect()
-        found.append(len(json.dumps(first)) - limit)
-    # Separators after the last property are counted though they are not written
-    assert -6 <= max(found) <= 0, found
+    # Separators after the last property, and after its component, are counted but not written
+    for name, properties, spare_bytes in (
+        ("deviceInformation", ("model", "osName"), 4),
+        ("", ("serialNumber", "connectivity"), 2),
+    ):
+        found = []
+        for limit in range(200, 330):
+            settings = Settings()
+            settings.report_bytes = limit
+            bench = Bench(settings)
+            bench.hub.connect()
+            bench.device.component(name).report(properties[0], "x" * 90)
+            bench.device.component(name).report(properties[1], "y" * 80)
+            first = bench.hub.drain()[0]
+            found.append(limit - len(json.dumps(first)))
+        assert min(found) == spare_bytes, found
 
 
 def test_a_value_that_fits_no_report_is_dropped_and_told_once():
-    for length in (1410, 1490, 4000):
+    bench = online()
+    bench.device.component("deviceInformation").report("model", "9" * 1401)
+    assert len(bench.hub.drain()) == 1
+    for length in (1402, 1410, 1490, 4000):
         bench = online()
         bench.device.component("deviceInformation").report("model", "9" * length)
         bench.device.component().report("connectivity", "wifi")
@@ -455,13 +484,14 @@ class Application:
 
 
 def test_the_value_at_start_stays_in_use_until_another_is_taken():
-    bench = Bench(dtmi=THERMOSTAT)
-    component = bench.device.component()
-    component.properties.clear()
-    component.bind_property("targetTemperature", lambda value: value, 20, 31)
-    bench.hub.desired = {"targetTemperature": "hot", "$version": 5}
-    (patch,) = bench.hub.connect()
-    assert bare(patch["targetTemperature"]) == ack(31, 400, 5)
+    for in_use, expected in ((31, 31), (0, 0), (None, 20)):
+        bench = Bench(dtmi=THERMOSTAT)
+        component = bench.device.component()
+        component.properties.clear()
+        component.bind_property("targetTemperature", lambda value: value, 20, in_use)
+        bench.hub.desired = {"targetTemperature": "hot", "$version": 5}
+        (patch,) = bench.hub.connect()
+        assert bare(patch["targetTemperature"]) == ack(expected, 400, 5)
 
 
 def test_a_rejection_may_leave_the_value_or_name_another():
@@ -482,8 +512,27 @@ def test_a_default_that_is_rejected_says_so():
     application = Application()
     application.error = Rejected("no default today")
     assert bare(application.desire(None, 8)) == ack(22, 400, 8)
+    # Nor is one taken that nobody desired, of a whole twin
+    application.device.on_twin({"desired": {"$version": 9}})
+    (patch,) = application.bench.hub.drain()
+    assert bare(patch["targetTemperature"]) == ack(22, 400, 9)
     application.error = OSError(28)
-    assert bare(application.desire(None, 9)) == ack(22, 500, 9)
+    assert bare(application.desire(None, 10)) == ack(22, 500, 10)
+
+
+def test_the_default_of_a_component_that_is_rejected_says_so():
+    bench = online()
+    bench.zones["thermostat1"].fails = True
+    (patch,) = bench.hub.desire({"thermostat1": None}, version=8)
+    assert target(patch) == ack(DEFAULT, 500, 8)
+
+
+def test_an_answer_has_a_word_for_people():
+    application = Application()
+    assert application.desire(25, 5)["ad"] == "ok"
+    assert application.desire(None, 6)["ad"] == "default"
+    application.error = OSError(28)
+    assert application.desire(25, 7)["ad"] == "failure"
 
 
 def test_an_answer_is_repeated_for_its_version_and_for_a_default():
