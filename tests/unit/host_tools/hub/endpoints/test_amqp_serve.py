@@ -168,7 +168,7 @@ def test_a_client_that_never_reads_is_left_and_held_nobody_up(monkeypatch, caplo
             task = asyncio.ensure_future(ask())
             other = await connect()
             assert await other.greet() is not None
-            await until(lambda: open_connections(hub) == 1, 20)
+            await until(lambda: open_connections(hub) == 1, 60)
             task.cancel()
 
     asyncio.run(run())
