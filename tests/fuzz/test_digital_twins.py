@@ -19,7 +19,9 @@ from host_tools.hub.digital_twins.graph import Graph
 from host_tools.hub.storage import Storage
 
 COUNT = int(os.environ.get("THERMO_FUZZ", "2000"))
-SEED = int(os.environ.get("THERMO_SEED", "0")) or secrets.randbelow(1 << 32)
+# A change must not turn red by what another has left: other inputs each time are for long runs
+CHANCE = secrets.randbelow(1 << 32) if "THERMO_FUZZ" in os.environ else 1
+SEED = int(os.environ.get("THERMO_SEED", CHANCE))
 SLOWEST_S = 2.0
 ODD = [
     *(None, True, False, 0, -1, 2**70, 1.5, "", "x" * 5000, "a\nb", "\x00", "'", "$dtId"),
