@@ -7,6 +7,7 @@ pip refuses its 2017 archive, which has no setup.py; the package index's own lis
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
@@ -37,10 +38,14 @@ def library() -> Path:
 def _download() -> bytes:
     """The archive's bytes, verified. Raises LookupError, ValueError, OSError."""
     # Late: it takes longer to load than most commands take to run
-    from pypi_simple import PyPISimple
+    from pypi_simple import NoSuchProjectError, PyPISimple, UnsupportedRepoVersionError
 
     with PyPISimple() as index:
-        packages = index.get_project_page(PROJECT).packages
+        try:
+            packages = index.get_project_page(PROJECT).packages
+        except (NoSuchProjectError, UnsupportedRepoVersionError) as error:
+            # What answers in the index's place, as some networks' sign-in pages do
+            raise LookupError(str(error)) from error
         package = next((p for p in packages if p.filename == ARCHIVE), None)
         if package is None:
             raise LookupError(f"the package index does not list {ARCHIVE}")
@@ -53,8 +58,7 @@ def _download() -> bytes:
 def _source() -> bytes:
     with tarfile.open(fileobj=io.BytesIO(_download())) as archive:
         member = archive.extractfile(MEMBER)
-        if member is None:
-            raise ValueError(f"{ARCHIVE} holds no {MEMBER}")
+        assert member is not None  # the archive is the pinned one
         return member.read()
 
 
@@ -77,7 +81,8 @@ def install(folder: Path) -> Path:
         )
         raise UmqttError(text) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # of a folder that could not be made
+            partial.unlink()
     return target
 
 
