@@ -23,13 +23,14 @@ from host_tools import configuration, credentials, provision
 from host_tools.changes import Change
 from host_tools.configuration import Content
 from host_tools.hub.certificates import write_private
+from host_tools.problem import Problem
 from host_tools.provision import Files
 
 _FORMAT = "thermo backup"
 _VERSION = 1
 
 
-class BackupError(Exception):
+class BackupError(Problem):
     """A backup cannot be made or used; the text says why and what to do."""
 
 

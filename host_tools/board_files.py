@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from host_tools.problem import Problem
 from host_tools.tree import source_tree
 
 TREE = source_tree()
@@ -25,7 +26,7 @@ _MANIFEST = "manifest.py"
 _VARIABLE = "$("
 
 
-class BoardFilesError(Exception):
+class BoardFilesError(Problem):
     """There is no such board, or its manifest is not to be followed; the text says what to do."""
 
 

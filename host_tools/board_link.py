@@ -34,6 +34,7 @@ from mpremote.transport import TransportError
 from mpremote.transport_serial import SerialTransport
 
 from host_tools.ports import PortError, choose_port, list_ports, named_port
+from host_tools.problem import Problem
 
 # A board that says nothing for so long, in the middle of a dialogue, is gone
 SILENCE_S = 10.0
@@ -52,7 +53,7 @@ _FILE_TIME_S = 30.0
 Progress = Callable[[int, int], None]
 
 
-class BoardError(Exception):
+class BoardError(Problem):
     """The board, or the way to it, does not work; the text says what happened and what to do."""
 
 

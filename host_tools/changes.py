@@ -18,6 +18,7 @@ from host_tools import credentials, device_certificate
 from host_tools.configuration import Content
 from host_tools.credentials import CredentialError, Secret
 from host_tools.device_certificate import DeviceCertificate
+from host_tools.problem import Problem
 
 DPS_HOST = "global.azure-devices-provisioning.net"
 MQTT_PORT = 8883
@@ -26,7 +27,7 @@ HUB_CA = "hub-ca-"
 _REGISTRATION_ID = re.compile(r"[A-Za-z0-9\-._:]{0,127}[A-Za-z0-9-]")
 
 
-class ProvisionError(Exception):
+class ProvisionError(Problem):
     """The board was not provisioned; the text says why and what to do."""
 
 

@@ -7,82 +7,25 @@ and the translation of what went wrong to `thermo: what happened; what to do` an
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import os
 import signal
 import sys
+from collections.abc import Callable
+from functools import cache
+from typing import Any
 
 # The rest takes half a second to load. Ctrl-C ends that without a word, not with a traceback.
 _interrupt = signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import typer
 
-from host_tools import (
-    backup_commands,
-    console_commands,
-    demo_commands,
-    deploy_commands,
-    doctor_commands,
-    flash_commands,
-    hub_commands,
-    hub_exec,
-    provision_commands,
-)
-from host_tools.backup import BackupError
-from host_tools.board_files import BoardFilesError
-from host_tools.board_link import BoardError
-from host_tools.certify import commands as certify_commands
-from host_tools.changes import ProvisionError
-from host_tools.cloud import (
-    bridge_command,
-    device_commands,
-    enrollment_commands,
-    job_commands,
-    message_commands,
-    twin_commands,
-    twins_commands,
-    twins_models,
-)
-from host_tools.compile import CompileError
-from host_tools.configuration import ConfigurationProblem
-from host_tools.credentials import CredentialError, redacted
-from host_tools.demo import DemoError
-from host_tools.flash import FlashError
-from host_tools.hub.certificates import WorkspaceError
-from host_tools.hub.listeners import ServerError
-from host_tools.hub.state.errors import HubError
-from host_tools.hub.storage import StorageError
-from host_tools.image import ImageError
-from host_tools.manual import lay_out
-from host_tools.ports import PortError
-from host_tools.repl import ReplError
-from host_tools.service import ServiceError
-from host_tools.simulation import SimulationError
-from host_tools.umqtt import UmqttError
+from host_tools.credentials import redacted
+from host_tools.manual import flowing, lay_out
+from host_tools.problem import Problem
 
 signal.signal(signal.SIGINT, _interrupt)
-
-# What is told in one line: each of them says what happened and what to do
-PROBLEMS = (
-    BackupError,
-    BoardError,
-    BoardFilesError,
-    CompileError,
-    ConfigurationProblem,
-    CredentialError,
-    DemoError,
-    FlashError,
-    HubError,
-    ImageError,
-    PortError,
-    ProvisionError,
-    ReplError,
-    ServerError,
-    ServiceError,
-    SimulationError,
-    StorageError,
-    UmqttError,
-    WorkspaceError,
-)
 
 _MANUAL = """The thermostat's tools: a local Azure IoT Hub, and what belongs to boards.
 
@@ -134,51 +77,95 @@ _MANUAL = """The thermostat's tools: a local Azure IoT Hub, and what belongs to 
   Problems are told on standard error: what happened, and what to do.
 """
 
-app = typer.Typer(
-    help=_MANUAL,
-    rich_markup_mode="rich",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-hub_commands.app.command("exec", context_settings=hub_exec.CONTEXT)(hub_exec.hub_exec)
-app.add_typer(hub_commands.app, name="hub")
-app.command("demo")(demo_commands.demo)
-app.command("flash")(flash_commands.flash)
-app.command("image")(flash_commands.image)
-app.command("deploy")(deploy_commands.deploy_command)
-app.command("dev")(deploy_commands.dev_command)
-app.command("provision")(provision_commands.provision_board)
-app.command("backup")(backup_commands.backup)
-app.command("restore")(backup_commands.restore)
-app.command("repl")(console_commands.repl)
-app.command("monitor")(console_commands.monitor)
-app.command("doctor")(doctor_commands.doctor)
-app.add_typer(device_commands.app, name="device")
-app.add_typer(twin_commands.app, name="twin")
-app.command("query")(twin_commands.query)
-app.command("call")(message_commands.call)
-app.command("send")(message_commands.send)
-app.command("events")(message_commands.events)
-twins_commands.app.add_typer(twins_models.app, name="models")
-twins_commands.app.command("bridge")(bridge_command.bridge)
-app.add_typer(twins_commands.app, name="twins")
-app.add_typer(job_commands.app, name="jobs")
-app.add_typer(enrollment_commands.app, name="dps")
-app.command("certify")(certify_commands.certify)
-lay_out(app)
+
+def _hub() -> typer.Typer:
+    from host_tools import hub_commands, hub_exec
+
+    hub_commands.app.command("exec", context_settings=hub_exec.CONTEXT)(hub_exec.hub_exec)
+    return hub_commands.app
+
+
+def _twins() -> typer.Typer:
+    from host_tools.cloud import bridge_command, twins_commands, twins_models
+
+    twins_commands.app.add_typer(twins_models.app, name="models")
+    twins_commands.app.command("bridge")(bridge_command.bridge)
+    return twins_commands.app
+
+
+# Where each verb is, in the order of the help page: a function, or a group of verbs. Only what a
+# command line asks for is loaded: all of it takes three times as long.
+VERBS: dict[str, str | Callable[[], typer.Typer]] = {
+    "hub": _hub,
+    "demo": "demo_commands:demo",
+    "flash": "flash_commands:flash",
+    "image": "flash_commands:image",
+    "deploy": "deploy_commands:deploy_command",
+    "dev": "deploy_commands:dev_command",
+    "provision": "provision_commands:provision_board",
+    "backup": "backup_commands:backup",
+    "restore": "backup_commands:restore",
+    "repl": "console_commands:repl",
+    "monitor": "console_commands:monitor",
+    "doctor": "doctor_commands:doctor",
+    "device": "cloud.device_commands:app",
+    "twin": "cloud.twin_commands:app",
+    "query": "cloud.twin_commands:query",
+    "call": "cloud.message_commands:call",
+    "send": "cloud.message_commands:send",
+    "events": "cloud.message_commands:events",
+    "twins": _twins,
+    "jobs": "cloud.job_commands:app",
+    "dps": "cloud.enrollment_commands:app",
+    "certify": "certify.commands:certify",
+}
+
+
+@cache
+def _load(verb: str) -> Any:
+    """The function of a verb, or its group."""
+    place = VERBS[verb]
+    if callable(place):
+        found = place()
+    else:
+        module, _, name = place.partition(":")
+        found = getattr(importlib.import_module(f"host_tools.{module}"), name)
+    if isinstance(found, typer.Typer):
+        lay_out(found)
+    return found
+
+
+def command_for(words: list[str]) -> typer.Typer:
+    """The command with the verb that `words` begin with; with all of them for another begin."""
+    app = typer.Typer(
+        help=_MANUAL,
+        rich_markup_mode="rich",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    # With a callback, a command that has one verb is not that verb itself
+    app.callback()(lambda: None)
+    for verb in [words[0]] if words and words[0] in VERBS else VERBS:
+        found = _load(verb)
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=verb)
+        else:
+            app.command(verb, help=flowing(inspect.getdoc(found) or ""))(found)
+    return app
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command line. Returns: the exit code; for a user's mistake without a traceback."""
+    words = sys.argv[1:] if arguments is None else arguments
     try:
         # Not standalone: the errors come here, in one form, instead of Typer's boxes.
-        code = app(args=arguments, prog_name="thermo", standalone_mode=False)
+        code = command_for(words)(args=words, prog_name="thermo", standalone_mode=False)
     except typer.TyperException as error:
         # An empty one follows the help page, which was wanted or is the answer to no verb.
         return _fail(_usage(error), error.exit_code) if error.message else error.exit_code
-    except PROBLEMS as error:
+    except Problem as error:
         return _fail(str(error))
     except BrokenPipeError:
         # Whoever read our output has left (`thermo … | head`): no news, and no second try.

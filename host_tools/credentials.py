@@ -19,6 +19,8 @@ import warnings
 from pathlib import Path
 from typing import NoReturn
 
+from host_tools.problem import Problem
+
 # Nothing of ours is longer: a certificate chain in PEM has some 10 KB
 _LARGEST_BYTES = 64 * 1024
 # Source: Microsoft, "Quotas and throttling" of the identity registry: keys have 16 to 64 bytes
@@ -31,7 +33,7 @@ _SECRET_FIELDS = re.compile(
 _HOLDS_SECRET = re.compile(r"(?:SharedAccessKey|sig)=", re.IGNORECASE)
 
 
-class CredentialError(Exception):
+class CredentialError(Problem):
     """A secret cannot be read or used; the text says why and what to do, and holds no secret."""
 
 

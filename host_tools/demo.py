@@ -27,6 +27,7 @@ from host_tools.hub.launcher import serving
 from host_tools.hub.options import HubOptions
 from host_tools.hub.server import HubServer
 from host_tools.hub.state.telemetry import Event
+from host_tools.problem import Problem
 from host_tools.simulated_device import SimulatedDevice, write_configuration
 from host_tools.simulation import SimulationError
 
@@ -68,7 +69,7 @@ COUNTERS = (
 )
 
 
-class DemoError(Exception):
+class DemoError(Problem):
     """The demonstration did not show what it promises."""
 
 

@@ -25,13 +25,14 @@ from host_tools.esp_image import (
 )
 from host_tools.file_system import FileSystemError
 from host_tools.image import ImageError, check_software
+from host_tools.problem import Problem
 from host_tools.slot import LIST_NAME
 from host_tools.tree import cache_folder
 
 _DOWNLOAD_S = 300
 
 
-class FlashError(Exception):
+class FlashError(Problem):
     """A board was not flashed; the text says what happened, how the board is, and what to do."""
 
 

@@ -24,6 +24,7 @@ from host_tools.esp_image import (
     parse_esp_image,
 )
 from host_tools.file_system import BLOCK_BYTES
+from host_tools.problem import Problem
 from host_tools.tree import source_tree
 
 # Frozen modules keep their names in the firmware, in plain text
@@ -36,7 +37,7 @@ _OLDEST = (1, 25)
 _SMALLEST_BLOCKS = 16
 
 
-class ImageError(Exception):
+class ImageError(Problem):
     """An image cannot be made, or is not right; the text says why and what to do."""
 
 

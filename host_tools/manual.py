@@ -15,20 +15,16 @@ _MARGIN = "[bold][/bold]"
 
 
 def lay_out(app: typer.Typer) -> None:
-    """Do so with the help of every command of `app`, and of its groups."""
+    """Do so with the help of a group of commands, of every one, and of the groups in it. Once."""
+    root = app.registered_callback
+    if root is not None and root.callback is not None:
+        root.help = flowing(inspect.getdoc(root.callback) or "")
     for command in app.registered_commands:
         text = command.help or inspect.getdoc(command.callback)
         command.help = flowing(text) if text else None
     for group in app.registered_groups:
         if group.typer_instance is not None:
-            _lay_out_group(group.typer_instance)
-
-
-def _lay_out_group(app: typer.Typer) -> None:
-    root = app.registered_callback
-    if root is not None and root.callback is not None:
-        root.help = flowing(inspect.getdoc(root.callback) or "")
-    lay_out(app)
+            lay_out(group.typer_instance)
 
 
 def flowing(text: str) -> str:

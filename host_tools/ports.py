@@ -6,13 +6,15 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from host_tools.problem import Problem
+
 PORT_VARIABLE = "THERMO_PORT"
 RASPBERRY_PI, ESPRESSIF = 0x2E8A, 0x303A
 # Source: the vendors' ids in the USB-IF list, and pyserial users' reports of boards
 _BRIDGES = {0x10C4: "CP210x", 0x1A86: "CH34x", 0x0403: "FTDI", 0x067B: "PL2303"}
 
 
-class PortError(Exception):
+class PortError(Problem):
     """There is no port to take, or more than one; the text says which, and what to do."""
 
 

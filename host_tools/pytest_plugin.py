@@ -188,7 +188,7 @@ def _running(workspace: Path) -> Iterator[tuple[HubServer, asyncio.AbstractEvent
 def _run(
     serve: Callable[[], Awaitable[None]], started: dict[str, object], is_up: threading.Event
 ) -> None:
-    from host_tools.hub.listeners import ServerError
+    from host_tools.hub.server_error import ServerError
 
     async def main() -> None:
         await serve()

@@ -15,6 +15,7 @@ from mpremote.console import Console
 from mpremote.repl import do_repl_main_loop
 
 from host_tools.board_link import BoardLink, BoardLostError
+from host_tools.problem import Problem
 
 _CTRL_C = b"\x03"
 _LIVE = b"""\
@@ -29,7 +30,7 @@ _EXPLAINED = (
 )
 
 
-class ReplError(Exception):
+class ReplError(Problem):
     """There is nobody to type, or nothing to type to; the text says what to do."""
 
 

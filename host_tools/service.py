@@ -22,6 +22,7 @@ import certifi
 
 from host_tools.credentials import CredentialError, Secret, decoded_key
 from host_tools.hub.wire.sas import build_token
+from host_tools.problem import Problem
 
 _API = "2021-04-12"
 _TOKEN_LIFE_S = 300  # one command's worth
@@ -29,7 +30,7 @@ _TIMEOUT_S = 30
 _ADDRESS = re.compile(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?")
 
 
-class ServiceError(Exception):
+class ServiceError(Problem):
     """The hub did not do it; the text says why and what to do."""
 
 

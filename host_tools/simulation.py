@@ -30,6 +30,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from host_tools.problem import Problem
+
 RESET_EXIT_CODE = 75
 # How a process looks that the watchdog has bitten.
 WATCHDOG_EXIT_CODES = (-signal.SIGALRM, 128 + signal.SIGALRM)
@@ -50,7 +52,7 @@ _PIPES = ("house.request", "house.answer")
 _FOREIGN = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "MICROPYPATH")
 
 
-class SimulationError(Exception):
+class SimulationError(Problem):
     """The firmware cannot be run; the message says why and what to do."""
 
 

@@ -15,6 +15,7 @@ import sys
 import tarfile
 from pathlib import Path
 
+from host_tools.problem import Problem
 from host_tools.tree import cache_folder
 
 PROJECT = "micropython-umqtt.simple"
@@ -23,7 +24,7 @@ SHA256 = "b6a2520239e3992c63a7de9370ee9b3d9d27819a90359c521f1c0f7ccab8d12f"
 MEMBER = "micropython-umqtt.simple-1.3.4/umqtt/simple.py"
 
 
-class UmqttError(Exception):
+class UmqttError(Problem):
     """umqtt.simple is not to be had; the text says why and what to do."""
 
 

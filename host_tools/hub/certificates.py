@@ -30,12 +30,13 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from host_tools.hub.authority import Identity, make_authority, make_server, names_of
+from host_tools.problem import Problem
 
 DEFAULT_WORKSPACE = Path(".thermo")
 _RENEW_BEFORE = datetime.timedelta(days=30)
 
 
-class WorkspaceError(Exception):
+class WorkspaceError(Problem):
     """The workspace cannot hold keys; the text says why and what to do."""
 
 

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from host_tools.hub.fault_certificates import KINDS as CERTIFICATES
-from host_tools.hub.listeners import ServerError
+from host_tools.hub.server_error import ServerError
 
 WITH_NUMBER = ("kill", "half-open", "delay", "loris", "throttle")
 OF_CONNECTIONS = ("refuse", "drop", *WITH_NUMBER)

@@ -16,7 +16,7 @@ import struct
 import sys
 from pathlib import Path
 
-from host_tools.hub.listeners import ServerError
+from host_tools.hub.server_error import ServerError
 
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 _SIOCGIFFLAGS, _SIOCSIFFLAGS = 0x8913, 0x8914

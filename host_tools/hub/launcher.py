@@ -24,9 +24,9 @@ from host_tools.hub.client_environment import (
     connection_variables,
     without_other_identities,
 )
-from host_tools.hub.listeners import ServerError
 from host_tools.hub.options import NO_OPTIONS, HubOptions
 from host_tools.hub.server import HTTPS_PORT, HubServer, Ports
+from host_tools.hub.server_error import ServerError
 from host_tools.hub.trust import trust_environment
 
 # With 127.0.0.1 first. More hubs than that on one machine are a leak, not a plan.

@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from host_tools.hub.server_error import ServerError
 from host_tools.hub.state.hub import Hub
 from host_tools.hub.storage import StorageError
 
@@ -28,10 +29,6 @@ _STOP_S = 3
 _LOG = logging.getLogger(__name__)
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter, Hub], Awaitable[None]]
-
-
-class ServerError(Exception):
-    """The hub cannot start; the text says why and what to do."""
 
 
 def loopback_address(host: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from host_tools.hub.faults import NO_FAULTS, Faults, parse_faults
-from host_tools.hub.listeners import ServerError
+from host_tools.hub.server_error import ServerError
 from host_tools.hub.state.hub import Hub
 from host_tools.hub.state.limits import TIERS
 from host_tools.hub.state.notices import SOURCES

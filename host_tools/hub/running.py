@@ -10,11 +10,14 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from host_tools.credentials import CredentialError, Secret, read_file
 from host_tools.hub.certificates import write_private
-from host_tools.hub.listeners import ServerError
-from host_tools.hub.server import HubServer
+from host_tools.hub.server_error import ServerError
+
+if TYPE_CHECKING:  # who looks for a hub that runs need not load one
+    from host_tools.hub.server import HubServer
 
 FILE = "running.json"
 

@@ -35,7 +35,6 @@ from host_tools.hub.fault_certificates import make_bad_server
 from host_tools.hub.fault_door import faulty_door, twice
 from host_tools.hub.listeners import (
     Serve,
-    ServerError,
     bind,
     exposed_address,
     loopback_address,
@@ -44,6 +43,7 @@ from host_tools.hub.listeners import (
     swept,
 )
 from host_tools.hub.options import NO_OPTIONS, HubOptions
+from host_tools.hub.server_error import ServerError
 from host_tools.hub.state.hub import Hub
 from host_tools.hub.state.policies import REGISTRY_READ, REGISTRY_WRITE
 from host_tools.hub.storage import Storage

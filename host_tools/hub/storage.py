@@ -20,6 +20,7 @@ from pathlib import Path
 
 from host_tools.hub.state.documents import Json
 from host_tools.hub.state.store import Change, EventRow
+from host_tools.problem import Problem
 
 SCHEMA_VERSION = 2
 """1 knew no modules; what it wrote is read as it is."""
@@ -37,7 +38,7 @@ CREATE TABLE events (
 """
 
 
-class StorageError(Exception):
+class StorageError(Problem):
     """The state cannot be read or kept; the text says what to do."""
 
 

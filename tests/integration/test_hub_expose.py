@@ -18,8 +18,8 @@ from doubles.mqtt_raw_client import RawClient
 from host_tools.credentials import CredentialError
 from host_tools.hub import running
 from host_tools.hub.authority import names_of
-from host_tools.hub.listeners import ServerError
 from host_tools.hub.server import HubServer, Ports, is_generated
+from host_tools.hub.server_error import ServerError
 from host_tools.hub.wire.sas import build_token
 
 ADDRESS = "127.0.0.9"

@@ -14,8 +14,9 @@ from doubles import mqtt_bytes as client
 from doubles.mqtt_raw_client import RawClient
 from started_hub import ROOT, connect, hub_start
 
-from host_tools.hub.listeners import HANDSHAKE_S, ServerError
+from host_tools.hub.listeners import HANDSHAKE_S
 from host_tools.hub.server import HubServer, Ports
+from host_tools.hub.server_error import ServerError
 from host_tools.hub.state.c2d import Message
 from host_tools.hub.storage import Storage
 from host_tools.hub.wire.sas import build_token

@@ -8,7 +8,7 @@ import pytest
 from terminal import environment, thermo
 
 from host_tools.hub.isolation import isolate
-from host_tools.hub.listeners import ServerError
+from host_tools.hub.server_error import ServerError
 
 SCRIPT = """
 import os, socket

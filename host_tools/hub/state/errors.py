@@ -8,9 +8,10 @@ Source: Azure IoT Hub error codes ("Understand and resolve IoT Hub error codes")
 from __future__ import annotations
 
 from host_tools.hub.state.documents import JsonObject
+from host_tools.problem import Problem
 
 
-class HubError(Exception):
+class HubError(Problem):
     """A refused operation: `code` (400004), `name` (ArgumentInvalid), `http_status`, `message`.
 
     `info` holds what newer error bodies add, for example `{"timeout": "00:00:30"}`.

@@ -14,7 +14,7 @@ from host_tools.hub.authority import make_authority
 from host_tools.hub.fault_certificates import KINDS, make_bad_server
 from host_tools.hub.fault_door import faulty_door, twice
 from host_tools.hub.faults import NO_FAULTS, Fault, parse_faults
-from host_tools.hub.listeners import ServerError
+from host_tools.hub.server_error import ServerError
 
 WORDS = bytes(range(200)) * 10
 

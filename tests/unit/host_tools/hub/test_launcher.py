@@ -14,7 +14,7 @@ import pytest
 
 from host_tools.hub import child, launcher
 from host_tools.hub.launcher import exec_command, parse_thermostat
-from host_tools.hub.listeners import ServerError
+from host_tools.hub.server_error import ServerError
 from host_tools.hub.trust import BUNDLE_VARIABLES, build_bundle, trust_environment
 
 PEM = b"-----BEGIN CERTIFICATE-----\n%s\n-----END CERTIFICATE-----"

@@ -3,8 +3,8 @@
 import pytest
 from doubles.hub_in_memory import make_hub
 
-from host_tools.hub.listeners import ServerError
 from host_tools.hub.options import NO_OPTIONS, parse_options
+from host_tools.hub.server_error import ServerError
 from host_tools.hub.state.notices import CONNECTION, TWIN
 
 
