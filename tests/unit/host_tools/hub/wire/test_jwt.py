@@ -1,6 +1,8 @@
 """Tokens of ours are read back; whatever else comes is refused, and by nothing but JwtError."""
 
 import base64
+import hashlib
+import hmac
 import json
 
 import pytest
@@ -43,6 +45,14 @@ def test_an_algorithm_of_the_clients_choice(header):
     unsigned = f"{part(header)}.{part({'aud': 'x'})}."
     with pytest.raises(JwtError, match="not signed"):
         parse_jwt(unsigned, KEY)
+
+
+def test_a_header_of_another_kind_under_the_right_key():
+    signed = f"{part({'alg': 'HS256', 'typ': 'JWT', 'kid': 'x'})}.{part({'aud': 'x'})}"
+    mac = hmac.new(KEY, signed.encode(), hashlib.sha256).digest()
+    signature = base64.urlsafe_b64encode(mac).decode().rstrip("=")
+    with pytest.raises(JwtError, match="another kind"):
+        parse_jwt(f"{signed}.{signature}", KEY)
 
 
 def test_another_key_a_changed_claim_and_a_long_text():
