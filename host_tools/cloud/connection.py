@@ -182,13 +182,15 @@ def _body_of(response: Any) -> str:
     try:
         found = json.loads(response.text() if callable(response.text) else response.text)
         if isinstance(found.get("error"), dict):  # Digital Twins
-            return "{code}: {message}".format_map(found["error"])
-        message = found.get("Message") or found.get("message") or ""
-        with contextlib.suppress(ValueError):
+            words = (found["error"].get(name) for name in ("code", "message"))
+            message = ": ".join(str(each) for each in words if each)
+        else:
+            message = found.get("Message") or found.get("message") or ""
+        with contextlib.suppress(ValueError, AttributeError):
             message = json.loads(message).get("message", message)
-        return str((found.get("ExceptionMessage") and message) or message)
     except (ValueError, AttributeError, TypeError):
-        return str(getattr(response, "reason", "") or "no reason given")
+        message = ""
+    return str(message or getattr(response, "reason", "") or "no reason given")
 
 
 def _short(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, Progress, TextColumn
 
-from host_tools.cloud.connection import HubOption, JsonOption, WorkspaceOption, find, told
+from host_tools.cloud.connection import HubOption, JsonOption, WorkspaceOption, find, sdk, told
 from host_tools.cloud.output import print_json, print_table, remarks
 from host_tools.cloud.patches import build_patch, parse_value
 from host_tools.cloud.twin_commands import WordsArgument
@@ -62,12 +62,11 @@ def set_desired(
 
       thermo jobs set targetTemperature=19 --where "tags.floor = 1" --wait 60
     """
-    from azure.iot.hub.models import Twin, TwinProperties
-
+    models = sdk("azure.iot.hub.models")
     patch = build_patch(words)
     tags = patch.pop("tags", None)
-    properties = TwinProperties(desired=patch) if patch else None
-    twin = Twin(tags=tags, properties=properties, etag="*")
+    properties = models.TwinProperties(desired=patch) if patch else None
+    twin = models.Twin(tags=tags, properties=properties, etag="*")
     order = {"type": "scheduleUpdateTwin", "update_twin": twin}
     return _run(order, where, job_id, wait, hub, workspace, as_json)
 
@@ -90,9 +89,7 @@ def call(
 
       thermo jobs call reboot 3 --where "tags.floor = 1" --wait 60
     """
-    from azure.iot.hub.models import CloudToDeviceMethod
-
-    method = CloudToDeviceMethod(
+    method = sdk("azure.iot.hub.models").CloudToDeviceMethod(
         method_name=name,
         payload=None if payload is None else parse_value(payload),
         response_timeout_in_seconds=timeout,
@@ -172,10 +169,8 @@ def _run(
     workspace: Any,
     as_json: bool,
 ) -> int:
-    from azure.iot.hub.models import JobRequest
-
     connection, name = find(hub, workspace), job_id or uuid.uuid4().hex
-    request = JobRequest(
+    request = sdk("azure.iot.hub.models").JobRequest(
         job_id=name,
         query_condition=where,
         start_time=datetime.datetime.now(datetime.timezone.utc),

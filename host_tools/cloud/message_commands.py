@@ -22,6 +22,7 @@ from host_tools.cloud.connection import (
     JsonOption,
     WorkspaceOption,
     find,
+    sdk,
     told,
 )
 from host_tools.cloud.device_commands import DeviceArgument
@@ -67,9 +68,7 @@ def call(
     """
     connection = find(hub, workspace)
     with told(connection.host), waiting(f"calling {name}"):
-        from azure.iot.hub.models import CloudToDeviceMethod
-
-        request = CloudToDeviceMethod(
+        request = sdk("azure.iot.hub.models").CloudToDeviceMethod(
             method_name=name,
             payload=None if payload is None else parse_value(payload),
             response_timeout_in_seconds=timeout,
