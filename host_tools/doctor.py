@@ -87,12 +87,11 @@ class _Questions:
         self, part: str, probe: str, judge: Callable[[Any], Finding], advice: str
     ) -> Finding:
         try:
-            answer = json.loads(self._link.run(probe).strip().splitlines()[-1])
+            return judge(json.loads(self._link.run(probe).strip().splitlines()[-1]))
         except BoardCodeError as error:
             return Finding(part, BAD, str(error), advice)
-        except (ValueError, IndexError):
+        except (ValueError, IndexError, TypeError):
             return Finding(part, BAD, "the answer makes no sense", "reset the board and try again")
-        return judge(answer)
 
 
 # ---- who it is
