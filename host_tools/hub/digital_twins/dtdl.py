@@ -79,11 +79,19 @@ def parse_interface(document: Json) -> Interface:
     return _Parser(dtmi, document).interface()
 
 
+class _Shared(NamedTuple):
+    """A reusable schema; `depth` 1 has nothing nested in it."""
+
+    schema: Json
+    depth: int
+
+
 class _Parser:
     def __init__(self, dtmi: str, document: JsonObject) -> None:
         self._dtmi = dtmi
         self._document = document
-        self._schemas: dict[str, Json] = {}
+        self._shared: dict[str, _Shared] = {}
+        self._deepest = 0
 
     def interface(self) -> Interface:
         self._check_head()
@@ -91,7 +99,9 @@ class _Parser:
             where = f"schemas[{at}]"
             if not isinstance(schema, dict) or not is_dtmi(schema.get("@id")):
                 raise self._error(where, "a reusable schema is an object with an @id")
-            self._schemas[str(schema["@id"])] = self._schema(schema, where, 1)
+            self._deepest = 0
+            read = self._schema(schema, where, 1)
+            self._shared[str(schema["@id"])] = _Shared(read, self._deepest)
         found = Interface(self._dtmi, self._document, self._extends())
         contents = self._list(self._document, "contents", "")
         if len(contents) > MAX_CONTENTS:
@@ -192,24 +202,30 @@ class _Parser:
 
     def _schema(self, schema: Json, where: str, depth: int) -> Json:
         if isinstance(schema, str):
-            return self._named_schema(schema, where)
+            return self._named_schema(schema, where, depth)
         if not isinstance(schema, dict):
             raise self._error(where, "it is missing, or neither a name nor an object")
-        if depth > MAX_SCHEMA_DEPTH:
-            raise self._error(where, f"it is nested more than {MAX_SCHEMA_DEPTH} deep")
+        self._descend(depth, where)
         read = _READERS.get(str(schema.get("@type")))
         if read is None:
             raise self._error(f"{where}/@type", f"it is none of {', '.join(_READERS)}")
         return read(self, schema, where, depth)
 
-    def _named_schema(self, name: str, where: str) -> Json:
+    def _descend(self, depth: int, where: str) -> None:
+        if depth > MAX_SCHEMA_DEPTH:
+            raise self._error(where, f"it is nested more than {MAX_SCHEMA_DEPTH} deep")
+        self._deepest = max(self._deepest, depth)
+
+    def _named_schema(self, name: str, where: str, depth: int) -> Json:
         for prefix in _SCHEMA_PREFIXES:
             if name.startswith(prefix):
                 name = name.removeprefix(prefix).partition(";")[0]
         if name in PRIMITIVE or name in GEOSPATIAL:
             return name
-        if name in self._schemas:
-            return self._schemas[name]
+        shared = self._shared.get(name)
+        if shared is not None:
+            self._descend(depth + shared.depth - 1, where)
+            return shared.schema
         raise self._error(where, f"{name[:80]!r} is no schema of DTDL v2, nor of this interface")
 
     def read_object(self, schema: JsonObject, where: str, depth: int) -> Json:
@@ -316,8 +332,17 @@ _READERS: dict[str, Callable[[_Parser, JsonObject, str, int], Json]] = {
 
 
 def _holds_array(schema: Json) -> bool:
-    if isinstance(schema, list):
-        return any(map(_holds_array, schema))
-    if not isinstance(schema, dict):
-        return False
-    return schema.get("@type") == "Array" or any(map(_holds_array, schema.values()))
+    # By identity: reusable schemas in each other's fields are 30**5 ways to the same few
+    waiting, seen = [schema], set[int]()
+    while waiting:
+        each = waiting.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        if isinstance(each, dict):
+            if each.get("@type") == "Array":
+                return True
+            waiting.extend(each.values())
+        elif isinstance(each, list):
+            waiting.extend(each)
+    return False

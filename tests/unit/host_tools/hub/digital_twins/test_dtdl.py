@@ -1,5 +1,7 @@
 """Models: what an interface may say, and where in it the refusal of another points."""
 
+import time
+
 import pytest
 from doubles.graph_in_memory import interface
 
@@ -200,3 +202,35 @@ def test_everything_that_an_interface_declares():
     assert found.relationships == {"has": ("has", "dtmi:com:test:Part;1", 500, {"it": "long"})}
     assert found.extends == ("dtmi:com:test:Base;1",)
     assert set(found.names()) == {"run", "part", "has"}
+
+
+def shared_in_each_other(levels, width=2):
+    """Each schema has the one before in all of its fields."""
+    schemas, inner = [], "string"
+    for level in range(levels):
+        fields = [field(f"f{n}", inner) for n in range(width)]
+        inner = f"dtmi:com:test:It:s{level};1"
+        schemas.append({"@id": inner, **an_object(*fields)})
+    return of(content("Property", schema=inner), schemas=schemas)
+
+
+def test_a_schema_by_name_is_as_deep_as_what_it_names():
+    assert parse_interface(shared_in_each_other(5)).properties["it"]
+    message = refused(shared_in_each_other(6))
+    assert message.startswith(f"{DTMI}, schemas[5]/fields[0]/schema: it is nested more than 5")
+    below = shared_in_each_other(4)
+    for depth, is_taken in ((1, True), (2, False)):
+        schema = below["contents"][0]["schema"]
+        for _ in range(depth):
+            schema = an_object(field(schema=schema))
+        document = of(content("Property", schema=schema), schemas=below["schemas"])
+        if is_taken:
+            assert parse_interface(document).properties["it"]
+        else:
+            assert "more than 5 deep" in refused(document)
+
+
+def test_what_many_fields_share_is_looked_through_once():
+    began_s = time.process_time()
+    assert parse_interface(shared_in_each_other(5, width=MAX_FIELDS)).properties["it"]
+    assert time.process_time() - began_s < 1
