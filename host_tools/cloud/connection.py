@@ -144,6 +144,8 @@ def told(host: str) -> Iterator[None]:
         yield
     except (ServiceError, CredentialError, KeyboardInterrupt):
         raise
+    except BrokenPipeError:  # of standard output; what breaks in a network has the SDKs' own types
+        raise
     except Exception as error:
         raise ServiceError(_explain(host, error)) from error
 

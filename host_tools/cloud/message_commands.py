@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 import re
 import time
 import uuid
@@ -27,7 +28,15 @@ from host_tools.cloud.connection import (
 )
 from host_tools.cloud.device_commands import DeviceArgument
 from host_tools.cloud.event_reader import read_events
-from host_tools.cloud.output import cell, print_json, print_json_line, remarks, screen, waiting
+from host_tools.cloud.output import (
+    cell,
+    print_json,
+    print_json_line,
+    printable,
+    remarks,
+    screen,
+    waiting,
+)
 from host_tools.cloud.patches import parse_value
 from host_tools.hub.certificates import DEFAULT_WORKSPACE
 from host_tools.service import ServiceError
@@ -125,8 +134,10 @@ def send(
         raise ServiceError(f"--ack {ack} is not known; choose none, positive, negative or full")
     if wait and ack == "none":
         raise ServiceError("--wait waits for feedback; ask for it with --ack full")
+    if expire and math.isinf(expire):
+        raise ServiceError("--expire inf is no time; give seconds, or leave it away")
     connection = find(hub, workspace)
-    body = typer.get_text_stream("stdin").read() if text == "-" else text
+    body = _standard_input() if text == "-" else text
     name = message_id or str(uuid.uuid4())
     # Names as the SDK knows the system properties; the others are the user's own
     given: dict[str, Any] = {**_own_properties(properties or []), "messageId": name}
@@ -200,6 +211,15 @@ def events(
 
 
 # ---- messages
+
+
+def _standard_input() -> str:
+    try:
+        return typer.get_text_stream("stdin").read()
+    except UnicodeDecodeError:
+        raise ServiceError(
+            "standard input is no text in UTF-8; a message to a device is a text, so encode it"
+        ) from None
 
 
 def _own_properties(words: list[str]) -> dict[str, str]:
@@ -311,4 +331,4 @@ class _Screen(_View):
 def _line(event: dict[str, Any]) -> str:
     where = event["device"] + (f"/{event['component']}" if event["component"] else "")
     source = "" if event["source"] == "Telemetry" else f" [{event['source']}]"
-    return f"{event['time'][11:19]}  {where}{source}  {cell(event['body'])}"
+    return f"{event['time'][11:19]}  {printable(where)}{source}  {cell(event['body'])}"

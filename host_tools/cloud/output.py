@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,6 +17,9 @@ from rich.text import Text
 
 _PIPE_COLUMNS = 200
 _NEVER = "0001-01-01T00:00:00"
+# JSON may hold them as they are; but some terminals obey the former, and half of a pair of
+# surrogates cannot be printed
+_UNPRINTABLE = re.compile("[\x7f-\x9f\ud800-\udfff]")
 
 
 def screen() -> Console:
@@ -27,12 +31,12 @@ def remarks() -> Console:
 
 
 def print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    print(_dumped(value, 2))
 
 
 def print_json_line(value: Any) -> None:
     """At once, and in one line: of a stream that programs read."""
-    print(json.dumps(value, ensure_ascii=False, default=str), flush=True)
+    print(_dumped(value), flush=True)
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -48,12 +52,23 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
 
 
 def cell(value: Any) -> str:
-    """A value of JSON in few characters; times that never were are empty."""
+    """A value of JSON in few characters, all of them printable; times that never were are
+    empty."""
     if value is None or (isinstance(value, str) and value.startswith(_NEVER)):
         return ""
     if isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False, default=str)
+        return printable(value)
+    return _dumped(value)
+
+
+def printable(text: str) -> str:
+    """What comes from a device must not paint the terminal, nor begin a line of its own."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
+def _dumped(value: Any, indent: int | None = None) -> str:
+    text = json.dumps(value, indent=indent, ensure_ascii=False, default=str)
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 @contextlib.contextmanager
