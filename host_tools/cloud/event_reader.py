@@ -18,6 +18,9 @@ _QUEUED = 10_000
 # The SDK tries to reach a hub that has gone for ever, without a pause and without a word. After
 # so long without an event the hub is asked whether it is there
 _QUIET_S = 10.0
+# Any device may send any depth, and Python ends what goes deeper than some hundreds: nothing that
+# handles an event later shall
+_DEEPEST = 100
 
 
 def read_events(
@@ -93,11 +96,6 @@ def _positions(client: Any, known: dict[str, int]) -> dict[str, Any]:
 
 def _document(partition: str, event: Any) -> dict[str, Any]:
     annotations = {_text(name): _text(value) for name, value in event.system_properties.items()}
-    octets = b"".join(event.body)
-    try:
-        body = json.loads(octets)
-    except ValueError:
-        body = octets.decode(errors="replace")  # a text, then
     return {
         "time": event.enqueued_time.isoformat(),
         "device": annotations.get("iothub-connection-device-id", ""),
@@ -110,8 +108,33 @@ def _document(partition: str, event: Any) -> dict[str, Any]:
         "properties": {_text(n): _text(v) for n, v in (event.properties or {}).items()},
         "partition": partition,
         "number": event.sequence_number,
-        "body": body,
+        "body": _body(b"".join(event.body)),
     }
+
+
+def _body(octets: bytes) -> Any:
+    """What it is as JSON; the text of what is none, or is too deep."""
+    try:
+        found = json.loads(octets)
+        if not _is_too_deep(found):
+            return found
+    except (ValueError, RecursionError):
+        pass
+    return octets.decode(errors="replace")
+
+
+def _is_too_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(_DEEPEST):
+        opened = (each for each in level if isinstance(each, (dict, list)))
+        level = [
+            inner
+            for each in opened
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _text(value: Any) -> Any:
