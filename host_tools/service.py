@@ -130,6 +130,10 @@ def _parsed(content: bytes) -> dict[str, Any]:
         found = json.loads(content)
     except ValueError:
         found = None
+    return _object(found)
+
+
+def _object(found: object) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ServiceError("the hub's answer is not that of an IoT hub; check the host name")
     return found
@@ -139,8 +143,8 @@ def _primary_key(found: dict[str, Any] | None, device_id: str) -> Secret:
     """Raises ServiceError for a device that has no key to give to a board."""
     if found is None:
         raise ServiceError("the hub knows no registry; check the host name")
-    authentication = found.get("authentication") or {}
-    key = (authentication.get("symmetricKey") or {}).get("primaryKey")
+    authentication = _object(found.get("authentication") or {})
+    key = _object(authentication.get("symmetricKey") or {}).get("primaryKey")
     if not key:
         raise ServiceError(
             f"the device {device_id} exists and has no key, but authentication by "
