@@ -25,6 +25,7 @@ from host_tools.chips import DRIVE_IDS
 from host_tools.flash import Firmware, FlashError, Job
 from host_tools.ports import Port
 
+_MOUNTS = Path("/proc/mounts")
 _ABOUT = "INFO_UF2.TXT"
 _ABOUT_BYTES = 4096
 _TARGET = "firmware.uf2"
@@ -81,8 +82,8 @@ def _volumes() -> list[Path]:
         return [Path(f"{letter}:/") for letter in "DEFGHIJKLMNOPQRSTUVWXYZ"]
     if sys.platform == "darwin":
         return list(Path("/Volumes").glob("*"))
-    lines = Path("/proc/mounts").read_text().splitlines()
-    rows = [line.split() for line in lines]
+    # Of names that are not UTF-8 too
+    rows = [os.fsdecode(line).split() for line in _MOUNTS.read_bytes().splitlines()]
     # Spaces in a path are written as \040
     return [
         Path(row[1].replace("\\040", " ")) for row in rows if len(row) > 2 and row[2] == "vfat"
