@@ -386,7 +386,13 @@ def _check_path(port: str) -> None:
     if not stat.S_ISCHR(mode):
         raise NoBoardError(f"{port} is no serial port; name the board's with --port")
     if not os.access(port, os.R_OK | os.W_OK):
-        group = Path(port).group()
+        try:
+            group = Path(port).group()
+        except KeyError:  # of a host outside this container
+            raise NoBoardError(
+                f"{port} may not be opened by you, and its group has no name here; open it to "
+                f"you: sudo chmod a+rw {port}"
+            ) from None
         raise NoBoardError(
             f"{port} may not be opened by you; become a member of the group {group} "
             f"(sudo usermod -a -G {group} $USER), and log in anew"
