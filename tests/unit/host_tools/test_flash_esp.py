@@ -1,0 +1,136 @@
+"""What an ESP32 or esptool has to say of a failure, in a line with what to do."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from doubles.stock_images import ESP32, esp_stock
+from esptool.logger import log
+from esptool.util import FatalError
+from serial import SerialException
+
+from host_tools import flash_esp
+from host_tools.flash import FlashError, Job, load_firmware
+
+PORT = "/dev/ttyTEST"
+
+
+class FakeChip:
+    """esptool's commands, to a chip that is always there; `calls`: what was done to it."""
+
+    CHIP_NAME = "ESP32"
+    IS_STUB = True
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.flash_size = "4MB"
+        self.trouble: Exception | None = None
+        self._port = SimpleNamespace(close=lambda: self.calls.append("close"))
+
+    def change_baud(self, baud: int) -> None:
+        self.calls.append(f"baud {baud}")
+
+    def detect_chip(self, port: str, baud: int) -> FakeChip:
+        if self.trouble is not None:
+            raise self.trouble
+        return self
+
+    def run_stub(self, esp: FakeChip) -> FakeChip:
+        return self
+
+    def attach_flash(self, esp: FakeChip) -> None:
+        pass
+
+    def detect_flash_size(self, esp: FakeChip) -> str:
+        return self.flash_size
+
+    def erase_flash(self, esp: FakeChip) -> None:
+        self.calls.append("erase")
+
+    def write_flash(self, esp: FakeChip, parts: Any, erase_all: bool) -> None:
+        # As esptool does, whatever it has to say
+        for tell in (log.print, log.note, log.warning, log.error):
+            tell("for esptool's own command line")
+        log.stage()
+        log.stage(finish=True)
+        log.set_verbosity("verbose")
+        log.progress_bar(cur_iter=1, total_iters=2)
+        self.calls.append(f"write {parts[0][0]:#x}")
+
+    def reset_chip(self, esp: FakeChip, mode: str) -> None:
+        self.calls.append(mode)
+
+
+@pytest.fixture
+def chip(monkeypatch: pytest.MonkeyPatch) -> FakeChip:
+    found = FakeChip()
+    monkeypatch.setattr(flash_esp, "cmds", found)
+    return found
+
+
+def flash(tmp_path: Path, shown: list[tuple[str, int, int]], erase: bool = False) -> str:
+    path = tmp_path / "stock.bin"
+    path.write_bytes(esp_stock(ESP32))
+    job = Job(lambda *what: shown.append(what))
+    return flash_esp.flash_esp(load_firmware(path), PORT, job, erase=erase)
+
+
+@pytest.mark.parametrize("is_stub", [True, False])
+def test_written_with_its_progress_and_nothing_of_esptools_own_words(
+    is_stub: bool, chip: FakeChip, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chip.IS_STUB = is_stub
+    shown: list[tuple[str, int, int]] = []
+    assert flash(tmp_path, shown, erase=True) == "ESP32"
+    assert ("Writing to ESP32", 1, 2) in shown
+    assert chip.calls == [
+        *(["baud 460800"] if is_stub else []),
+        "erase",
+        "write 0x1000",
+        "hard-reset",
+        "close",
+    ]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_progress_that_nobody_waits_for_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flash_esp._Listener, "job", None)
+    log.progress_bar(cur_iter=1, total_iters=2)
+
+
+def test_a_chip_with_less_flash_is_left_alone(chip: FakeChip, tmp_path: Path) -> None:
+    chip.flash_size = "2MB"
+    with pytest.raises(FlashError, match="and this board has 2 MB; nothing on the board was"):
+        flash(tmp_path, [])
+    assert chip.calls == ["baud 460800", "close"]
+
+
+OPENING = f"Could not open {PORT}, the port is busy or doesn't exist.\n"
+
+
+@pytest.mark.parametrize(
+    ("trouble", "told"),
+    [
+        (FatalError(OPENING + "([Errno 13] Permission denied)"), "is not yours to open"),
+        (FatalError(OPENING + "(PermissionError(13, 'Access is denied.'))"), "is not yours"),
+        (FatalError(OPENING + "Could not exclusively lock port"), "another program has it; close"),
+        (FatalError(OPENING + "([Errno 2] No such file)"), "there is no such port; see what is"),
+        (FatalError(OPENING), "close that, or name another port"),
+        (FatalError("Failed to connect to ESP32: timed out"), "hold BOOT while it starts"),
+        (SerialException("device reports readiness to read"), "broke .*; check the cable"),
+        (OSError(), r"broke \(no answer\); check the cable"),
+        (struct.error("unpack requires a buffer of 4 bytes"), "unpack requires"),
+    ],
+)
+def test_each_trouble_says_what_to_do(
+    trouble: Exception, told: str, chip: FakeChip, tmp_path: Path
+) -> None:
+    chip.trouble = trouble
+    with pytest.raises(FlashError, match=told) as caught:
+        flash(tmp_path, [])
+    assert str(caught.value).endswith("; nothing on the board was changed")
+    assert "\n" not in str(caught.value)
