@@ -187,7 +187,12 @@ def derive_key(
       thermo dps derive-key --registration-id bedroom --from group.key
     """
     group_key = Secret(credentials.read(source, "--from").decode(errors="replace").strip())
-    print(credentials.device_key(group_key, registration_id).reveal())
+    try:
+        print(credentials.device_key(group_key, registration_id).reveal())
+    except UnicodeEncodeError:
+        raise ServiceError(
+            f"--registration-id {registration_id} is no text in UTF-8; correct it"
+        ) from None
 
 
 # ---- the service
