@@ -96,7 +96,8 @@ class Conditions:
     def _model_test(self, parts: list[Any]) -> Expression:
         is_exact = len(parts) > 1 and _name_of(parts[-1]).lower() == "exact"
         parts = parts[:-1] if is_exact else parts
-        if not 1 <= len(parts) <= 2 or parts[-1].data != "string":
+        kinds = [each.data for each in parts]
+        if kinds not in (["string"], ["path", "string"]):
             raise query_error("IS_OF_MODEL is written IS_OF_MODEL(alias, 'dtmi', exact).")
         base = unquoted(parts[-1].children[0])
         names = tuple(str(each) for each in parts[0].children) if len(parts) == 2 else ()

@@ -6,6 +6,7 @@ Source: Azure Digital Twins, "Query language reference"; "Event routes and filte
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -100,7 +101,8 @@ def parse_filter(text: str) -> Expression:
         if len(text) > MAX_CHARS:
             raise query_error(f"The filter has more than {MAX_CHARS} characters.")
         (tree,) = _parse(text, "filter").children
-        return Conditions(_filter_path, FILTER_FUNCTIONS, _nothing_is_kind_of).build(tree)
+        # Filters have no IS_OF_MODEL: nothing is ever compared
+        return Conditions(_filter_path, FILTER_FUNCTIONS, operator.eq).build(tree)
     except RecursionError:
         raise GraphError("EventRouteFilterInvalid", "It is nested too deeply.") from None
     except GraphError as error:
@@ -109,10 +111,6 @@ def parse_filter(text: str) -> Expression:
 
 def _filter_path(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
-
-
-def _nothing_is_kind_of(dtmi: str, base: str) -> bool:
-    return dtmi == base
 
 
 def _parse(text: str, start: str) -> Tree[Token]:
