@@ -45,9 +45,7 @@ class _Feedback:
                 self._locks[delivery_id] = batch.lock
 
     def on_settled(self, delivery_id: int, state: object) -> None:
-        lock = self._locks.pop(delivery_id, None)
-        if lock is not None:
-            self._settle(lock, isinstance(state, Accepted))
+        self._settle(self._locks.pop(delivery_id), isinstance(state, Accepted))
 
     def on_detach(self) -> None:
         self._unsubscribe()
