@@ -115,12 +115,17 @@ def _document(partition: str, event: Any) -> dict[str, Any]:
 def _body(octets: bytes) -> Any:
     """What it is as JSON; the text of what is none, or is too deep."""
     try:
-        found = json.loads(octets)
+        found = json.loads(octets, parse_constant=_refuse)
         if not _is_too_deep(found):
             return found
     except (ValueError, RecursionError):
         pass
     return octets.decode(errors="replace")
+
+
+def _refuse(word: str) -> Any:
+    """NaN and Infinity, which Python reads and nobody else takes for JSON."""
+    raise ValueError(word)
 
 
 def _is_too_deep(value: Any) -> bool:

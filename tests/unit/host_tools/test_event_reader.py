@@ -91,9 +91,22 @@ def test_an_event_as_a_document(endpoint):
         (b"[" * 60_000, "[" * 60_000),
         (b'{"a":' * 40_000, '{"a":' * 40_000),
         (b"[" * 101 + b"]" * 101, "[" * 101 + "]" * 101),
+        (b'{"temperature": NaN}', '{"temperature": NaN}'),
+        (b"-Infinity", "-Infinity"),
         (b'[{"a": 1}, []]', [{"a": 1}, []]),
     ],
-    ids=["number", "nothing", "text", "broken", "octets", "digits", *("deep",) * 3, "flat"],
+    ids=[
+        "number",
+        "nothing",
+        "text",
+        "broken",
+        "octets",
+        "digits",
+        *("deep",) * 3,
+        "nan",
+        "infinity",
+        "flat",
+    ],
 )
 def test_a_body_is_json_or_else_a_text(endpoint, octets, body):
     endpoint.coming = [event((octets,)), event()]
