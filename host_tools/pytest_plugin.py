@@ -161,6 +161,7 @@ def _running(workspace: Path) -> Iterator[tuple[HubServer, asyncio.AbstractEvent
 
     started: dict[str, object] = {}
     is_up = threading.Event()
+    is_over = threading.Event()
 
     async def serve() -> None:
         stop = asyncio.Event()
@@ -168,9 +169,13 @@ def _running(workspace: Path) -> Iterator[tuple[HubServer, asyncio.AbstractEvent
             loop = asyncio.get_running_loop()
             started.update(server=server, loop=loop, stop=stop)
             is_up.set()
-            await stop.wait()
+            if not is_over.is_set():  # too late for those who waited
+                await stop.wait()
 
-    thread = threading.Thread(target=_run, args=(serve, started, is_up), name="local hub")
+    # One that hangs does not keep the run from ending
+    thread = threading.Thread(
+        target=_run, args=(serve, started, is_up), name="local hub", daemon=True
+    )
     thread.start()
     try:
         if not is_up.wait(_START_S):
@@ -179,9 +184,11 @@ def _running(workspace: Path) -> Iterator[tuple[HubServer, asyncio.AbstractEvent
             pytest.fail(f"the local hub did not start: {started['error']}", pytrace=False)
         yield started["server"], started["loop"]  # type: ignore[misc]
     finally:
+        is_over.set()
         if "stop" in started:
             loop, stop = started["loop"], started["stop"]
-            loop.call_soon_threadsafe(stop.set)  # type: ignore[attr-defined]
+            with contextlib.suppress(RuntimeError):  # it has ended by itself
+                loop.call_soon_threadsafe(stop.set)  # type: ignore[attr-defined]
         thread.join(_START_S)
 
 
