@@ -107,9 +107,9 @@ class Bridge:
         else:
             self._twins.publish_telemetry(name, body)
         value = body.get(TEMPERATURE)
-        # One that is infinite, such as 1e999, has no mean with others
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if is_number and math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return
+        if math.isfinite(value):  # one such as 1e999 has no mean with others
             for room in device.felt.get(component, ()):
                 self._set(room, TEMPERATURE, value)
                 self._raise_means(room)
