@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from host_tools import simulation
 from host_tools.simulation import MAX_LINE_BYTES, Parts, SimulationError, Thermostat
 
 
@@ -202,3 +203,76 @@ def is_alive(pid: int) -> bool:
     except OSError:
         return False
     return state != "Z"
+
+
+def test_it_is_started_once_and_waited_for_only_then(tmp_path: Path) -> None:
+    async def live() -> None:
+        one = thermostat(tmp_path, "exec sleep 20")
+        assert one.data == tmp_path / "data"
+        with pytest.raises(SimulationError, match="was not started"):
+            await one.wait()
+        await one.start()
+        with pytest.raises(SimulationError, match="was started already"):
+            await one.start()
+        await one.stop()
+
+    asyncio.run(live())
+
+
+def test_a_firmware_that_ends_just_as_it_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: object) -> None:
+        raise ProcessLookupError
+
+    async def live() -> int | None:
+        one = thermostat(tmp_path, "sleep 0.5; exit 3")
+        await one.start()
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "killpg", gone)
+            return await one.stop()
+
+    assert asyncio.run(live()) == 3
+
+
+def test_a_stop_in_the_middle_of_a_reset_ends_what_starts_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = '[ "$THERMO_RESET_CAUSE" = power_on ] && exit 75; exec sleep 20'
+
+    async def live() -> int:
+        one = thermostat(tmp_path, script)
+        spawn = one._spawn_firmware
+
+        async def stopped_meanwhile(cause: str) -> asyncio.subprocess.Process:
+            one._stopping = cause != "power_on"
+            return await spawn(cause)
+
+        monkeypatch.setattr(one, "_spawn_firmware", stopped_meanwhile)
+        await one.start()
+        return await one.wait()
+
+    assert asyncio.run(live()) == -signal.SIGINT
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin"])
+def test_a_child_hears_ctrl_c_and_ends_with_its_parent_where_the_kernel_sees_to_it(
+    platform: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[object] = []
+
+    class Library:
+        def prctl(self, *arguments: int) -> None:
+            done.append(arguments[:2])
+
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(simulation.ctypes, "CDLL", lambda _: Library())
+    monkeypatch.setattr(signal, "signal", lambda *what: done.append(what))
+    monkeypatch.setattr(os, "_exit", lambda code: done.append(f"exit {code}"))
+    simulation.prepare_child(os.getppid())()
+    heard = (signal.SIGINT, signal.SIG_DFL)
+    assert done == ([heard, (1, signal.SIGKILL)] if platform == "linux" else [heard])
+    done.clear()
+    simulation.prepare_child(-1)()
+    # The parent ended before the kernel was told
+    assert ("exit 1" in done) == (platform == "linux")
