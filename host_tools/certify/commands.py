@@ -13,7 +13,7 @@ from host_tools.certify.hub import HubDevice
 from host_tools.certify.model import load_models
 from host_tools.cloud.connection import HubOption, JsonOption, WorkspaceOption, find, told
 from host_tools.cloud.device_commands import DeviceArgument
-from host_tools.cloud.output import print_json, remarks, screen
+from host_tools.cloud.output import print_json, printable, remarks, screen
 from host_tools.hub.certificates import DEFAULT_WORKSPACE
 from host_tools.tree import source_tree
 
@@ -69,9 +69,9 @@ def certify(
     def tell(finding: Finding) -> None:
         word, style = _LOOKS[finding.state]
         line = Text(f"{word:<4}", style=style)
-        line.append(f"{finding.check}, {finding.subject}", style="default")
-        if finding.detail:
-            line.append(f": {finding.detail}", style="default")
+        detail = f": {finding.detail}" if finding.detail else ""
+        # Names that the device has made up are among it
+        line.append(printable(f"{finding.check}, {finding.subject}{detail}"), style="default")
         out.print(line)
 
     with told(connection.host):

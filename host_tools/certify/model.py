@@ -56,7 +56,7 @@ def load_models(folder: Path) -> dict[str, dict[str, Any]]:
                 for document in content if isinstance(content, list) else [content]:
                     if isinstance(document, dict) and str(document.get("@id")).startswith("dtmi:"):
                         found[document["@id"]] = document
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ServiceError(
             f"the models in {folder} cannot be read ({error}); correct the file"
         ) from None

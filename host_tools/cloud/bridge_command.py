@@ -128,7 +128,7 @@ def read_rooms(path: Path | None) -> Rooms:
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ServiceError(f"{path} cannot be read ({error}); correct the file") from None
     if not isinstance(found, dict):
         raise ServiceError(f"{path} is not a JSON object; correct the file")

@@ -15,7 +15,7 @@ def parse_value(text: str) -> Any:
     """JSON where it is that, else the text as it is: 21, true, null, "21", {"a": 1}, kitchen."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

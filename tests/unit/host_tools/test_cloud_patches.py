@@ -18,6 +18,7 @@ from host_tools.service import ServiceError
         ("2026-11-27T00:00:00Z", "2026-11-27T00:00:00Z"),
         ("", ""),
         ("{broken", "{broken"),
+        pytest.param("[" * 60_000, "[" * 60_000, id="deep"),
     ],
 )
 def test_values(text, value):
