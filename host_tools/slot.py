@@ -31,11 +31,6 @@ class Slot:
     version: str
     files: dict[str, str]
 
-    @property
-    def size_bytes(self) -> int:
-        """All files together, without what a file system needs for itself."""
-        return sum((self.folder / name).stat().st_size for name in self.files)
-
 
 def build_slot(
     board: str, folder: Path, *, with_umqtt: bool = True, root: Path | None = None
