@@ -61,6 +61,7 @@ def test_each_verb_has_an_example_in_its_help(capsys, verb):
             2,
             "thermo: got unexpected extra argument(s) (HostName=h;SharedAccessKey=…)",
         ),
+        (["hub", "exec"], 2, "thermo: invalid value for CMD: there is nothing to run; write the"),
         (["hub", "start", "--mqtt-port", "65536"], 2, "thermo: invalid value for '--mqtt-port'"),
         (["hub", "start", "--host", "0.0.0.0"], 1, "thermo: 0.0.0.0 is not a loopback address"),
         (["hub", "start", "--host", "::1"], 1, "thermo: ::1 is not a loopback address"),

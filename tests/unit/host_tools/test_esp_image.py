@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
-from doubles.stock_images import ESP32, ESP32_C3, ESP32_S3, esp_part, esp_stock
+from doubles.stock_images import (
+    ESP32,
+    ESP32_C3,
+    ESP32_S3,
+    STARTS,
+    esp_part,
+    esp_stock,
+    partition_table,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host_tools.esp_image import EspImageError, Partition, parse_esp_image
+from host_tools.esp_image import LIMIT_BYTES, EspImageError, Partition, parse_esp_image
 
 STOCK = esp_stock()
+TABLE = 0x8000 - STARTS[ESP32]
+
+
+def with_table(table: bytes) -> bytes:
+    return STOCK[:TABLE] + table + STOCK[TABLE + len(table) :]
+
+
+def row(kind: int, address: int, size: int) -> bytes:
+    return struct.pack("<2sBBII16sI", b"\xaa\x50", kind, 0, address, size, b"app", 0)
 
 
 @pytest.mark.parametrize(
@@ -61,6 +80,10 @@ def test_any_bytes_are_refused(content: bytes) -> None:
         (esp_part(ESP32, b"x" * 5000), "no partition table"),
         (esp_stock(999), "does not know"),
         (STOCK[:0x12000], "program is cut off"),
+        (b"\xe9" + bytes(LIMIT_BYTES), "is larger than [0-9]+ MB"),
+        (with_table(partition_table(None)[:-16] + bytes(16)), "MD5 of its partition table"),
+        (with_table(row(0, LIMIT_BYTES - 1, 2)), "a partition lies behind any flash"),
+        (with_table(row(1, 0x9000, 0x6000) + bytes(32)), "names no partition for a program"),
     ],
 )
 def test_the_reason_is_told(content: bytes, told: str) -> None:

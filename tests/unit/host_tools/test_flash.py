@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from doubles.stock_images import VFS, esp_stock, filling, rp2_stock
 
-from host_tools import file_system, uf2
+from host_tools import file_system, flash, uf2
 from host_tools.chips import XIP_BASE, Region
-from host_tools.flash import FlashError, load_firmware
+from host_tools.flash import FlashError, Job, download, load_firmware
 
 OTHERS = {"main.py": b"print(1)"}
 PICO_W = Region(1200 << 10, 848 << 10)
@@ -64,3 +69,72 @@ def test_an_image_without_our_software_is_taken(content: bytes, tmp_path: Path) 
 def test_a_damaged_file_system_is_refused(content: bytes, tmp_path: Path) -> None:
     with pytest.raises(FlashError, match="file system cannot be read"):
         load(tmp_path, content)
+
+
+def test_an_image_of_no_board_of_ours_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "image"
+    path.write_bytes(rp2_stock(0x12345678))
+    assert load_firmware(path).chip == "chips of family 0x12345678"
+
+
+def test_an_image_that_is_not_there_or_for_no_board(tmp_path: Path) -> None:
+    with pytest.raises(FlashError, match="No such file or directory; name an image file"):
+        load_firmware(tmp_path / "gone.uf2")
+    with pytest.raises(FlashError, match=r"there is no board 'TOASTER'; there are .*RPI_PICO_W"):
+        load_firmware(tmp_path / "gone.uf2", "TOASTER")
+
+
+def test_the_state_of_a_board_at_each_moment() -> None:
+    job = Job(lambda *_: None)
+    assert job.state() == "nothing on the board was changed"
+    job.touched = True
+    assert job.state().endswith("the same command again mends it")
+    job.finished = True
+    assert job.state() == "the new firmware is on the board, whole and verified"
+
+
+Mpflash = Callable[[Path], int]
+
+
+@pytest.fixture
+def mpflash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Mpflash], None]:
+    """Let mpflash do something to the folder of images."""
+    monkeypatch.setattr(flash, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+
+    def will(work: Mpflash) -> None:
+        def run(*_: object, env: dict[str, str], **__: object) -> Any:
+            return SimpleNamespace(returncode=work(Path(env["MPFLASH_FIRMWARE"])))
+
+        monkeypatch.setattr(subprocess, "run", run)
+
+    return will
+
+
+def test_the_newest_plain_image_that_mpflash_has_got(
+    mpflash: Callable[[Mpflash], None], tmp_path: Path
+) -> None:
+    def fetch(folder: Path) -> int:
+        names = ("RPI_PICO_W-v1.26.0.uf2", "RPI_PICO_W-v1.25.0.uf2", "RPI_PICO_W-THREAD-v1.9.uf2")
+        for age, name in enumerate(names):
+            (folder / name).touch()
+            os.utime(folder / name, (1e9 - age, 1e9 - age))
+        return 0
+
+    mpflash(fetch)
+    assert download("RPI_PICO_W") == tmp_path / "micropython" / "RPI_PICO_W-v1.26.0.uf2"
+
+
+def test_an_image_that_mpflash_does_not_get_is_fetched_by_hand(
+    mpflash: Callable[[Mpflash], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hang(_: Path) -> int:
+        raise subprocess.TimeoutExpired("mpflash", 300)
+
+    for work in (hang, lambda _: 0, lambda _: 1):
+        mpflash(work)
+        with pytest.raises(FlashError, match=r"by hand .* and run: thermo flash FILE"):
+            download("RPI_PICO_W")
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    with pytest.raises(FlashError, match="mpflash, which would fetch one, is not there"):
+        download("RPI_PICO_W")

@@ -1,11 +1,12 @@
 """The screen of `make run`: whole on the smallest usual terminal, and honest."""
 
 import io
+from collections import deque
 
 import pytest
 from rich.console import Console
 
-from host_tools.screen import CURVE_COLUMNS, View, ZoneView, draw
+from host_tools.screen import CURVE_COLUMNS, View, ZoneView, curve, draw
 
 MODEL = "dtmi:com:example:TemperatureController;1"
 STEPS = [f"step {number}: " + "word " * 20 for number in range(7)]
@@ -60,3 +61,8 @@ def test_a_step_that_failed_has_no_tick():
     text = "\n".join(shown(view, 80, 24))
     assert "✗ step 6" in text
     assert "✓ step 5" in text
+
+
+def test_a_room_that_was_not_measured_has_no_curve():
+    assert curve(deque()) == ""
+    assert len(curve(deque([21.0] * 3))) == 3
