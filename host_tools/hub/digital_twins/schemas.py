@@ -53,7 +53,8 @@ def _fits_primitive(schema: str, value: Json) -> bool:
     if schema == "boolean":
         return isinstance(value, bool)
     if schema in _BITS:
-        return _is_whole(value) and -(1 << _BITS[schema]) <= float(str(value)) < 1 << _BITS[schema]
+        limit = 1 << _BITS[schema]
+        return isinstance(value, (int, float)) and _is_whole(value) and -limit <= value < limit
     if schema in ("float", "double"):
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     if schema in GEOSPATIAL:
