@@ -40,7 +40,7 @@ async def live(folder, count, seed):
 
 
 def test_f23_whole_thermostat(row, chance, full, tmp_path):
-    count = 1000 if full else 40
+    count = 1000 if full else 24
     found, resets, stats = asyncio.run(live(tmp_path, count, chance.below(1 << 30)))
     lost = stats["telemetry_dropped"]
     row(
