@@ -1,9 +1,13 @@
 """The command line: help that helps, and mistakes told in one line with what to do."""
 
+import os
+
 import pytest
 import typer
 
-from host_tools import cli
+from host_tools import cli, hub_commands
+from host_tools import demo as demonstration
+from host_tools.demo import DemoError
 
 ANY_PORTS = ("--mqtt-port", "0", "--https-port", "0", "--amqp-port", "0")
 
@@ -94,3 +98,50 @@ def test_a_workspace_that_cannot_be(capsys, tmp_path):
     assert code == 1
     assert err.startswith("thermo: ")
     assert "; " in err
+
+
+@pytest.mark.parametrize(
+    ("trouble", "code", "line"),
+    [
+        (KeyboardInterrupt(), 130, ""),
+        (typer.Abort(), 130, ""),
+        (
+            OSError(13, "Permission denied", "/x\x1b[31m"),
+            1,
+            "thermo: [Errno 13] Permission denied: '/x\\x1b[31m'; check the path and its"
+            " permissions\n",
+        ),
+        (DemoError("the hub is gone; start it again"), 1, "thermo: the hub is gone; start it"),
+    ],
+)
+def test_what_ends_a_command(capsys, monkeypatch, trouble, code, line):
+    def fail(_):
+        raise trouble
+
+    monkeypatch.setattr(demonstration, "demo", fail)
+    got, out, err = run(capsys, "demo")
+    assert (got, out) == (code, "")
+    assert err.startswith(line)
+    assert err.count("\n") == bool(line)
+
+
+def test_a_reader_who_has_left_is_no_news(capfd, monkeypatch):
+    def fail(_):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(demonstration, "demo", fail)
+    with open(os.devnull, "w") as nowhere, monkeypatch.context() as patch:
+        patch.setattr("sys.stdout", nowhere)
+        assert cli.main(["demo"]) == 1
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_line_for_each_shell():
+    assert hub_commands._export("A", "it's") == """export A='it'"'"'s'"""
+
+
+def test_a_line_for_powershell(monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "name", "nt")
+        line = hub_commands._export("A", "b c")
+    assert line == "$env:A = 'b c'"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import stat
 from pathlib import Path
 
 import pytest
 from doubles.stock_images import rp2_stock
+from rich.console import Console
 
-from host_tools import cli
+from host_tools import cli, flash_commands
 
 SECRET = "not-for-others"
 
@@ -96,3 +98,18 @@ def test_each_page_of_help_has_an_example(verb: str, capsys: pytest.CaptureFixtu
     assert cli.main([verb, "--help"]) == 0
     told = capsys.readouterr().out
     assert f"  thermo {verb} " in told[told.index("Examples") :]
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_bar_on_a_terminal_and_a_line_for_each_step_elsewhere(is_terminal: bool) -> None:
+    shown = io.StringIO()
+    console = Console(file=shown, force_terminal=is_terminal, width=80)
+    with flash_commands._job(console) as job:
+        job.step("Writing to [ESP32]")
+        job.advance(1, 4)
+        job.advance(4, 4)
+        job.step("Starting the board")
+    if is_terminal:
+        assert "Starting the board" in shown.getvalue()
+    else:
+        assert shown.getvalue() == "Writing to [ESP32] …\nStarting the board …\n"
