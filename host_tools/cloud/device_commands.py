@@ -169,12 +169,13 @@ def rotate(
     with told(connection.host):
         registry = connection.registry()
         found = registry.get_device(device_id)
-        keys = found.authentication.symmetric_key
-        if found.authentication.type != "sas":
+        kind = found.authentication.type if found.authentication else "nothing"
+        if kind != "sas":
             raise ServiceError(
-                f"the device {device_id} is known by {found.authentication.type} and has no keys"
+                f"the device {device_id} is known by {kind} and has no keys"
                 "; make a new certificate instead"
             )
+        keys = found.authentication.symmetric_key
         changed = registry.update_device_with_sas(
             device_id, found.etag, _fresh_key(), keys.primary_key, found.status
         )

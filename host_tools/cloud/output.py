@@ -43,7 +43,7 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """What comes from a hub is text, never markup."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
-        table.add_column(heading, overflow="fold")
+        table.add_column(Text(printable(heading)), overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell(each)) for each in row))
     # A pipe has no edge
