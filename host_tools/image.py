@@ -101,8 +101,7 @@ def _data_files(config: Path) -> dict[str, bytes]:
     """The configuration, judged as the board will judge it, and the files that it names."""
     name = configuration.FILE
     content = configuration.newest(name, {name: credentials.read_file(config)})
-    if content is None:
-        raise ImageError(f"{config} is no configuration; see the example of `thermo provision`")
+    assert content is not None  # there is a file, and what is none in it has raised
     configuration.check(content)
     files = {name: configuration.encoded(content)}
     for named in configuration.referenced_files(content):
