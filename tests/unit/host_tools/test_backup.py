@@ -4,7 +4,7 @@ import json
 
 import pytest
 from doubles.board_files import BoardFiles, Pulled
-from doubles.device_certificates import NOW, certificate, new_key, private
+from doubles.device_certificates import DER, NOW, certificate, new_key, private
 from doubles.keys import KEY
 
 from host_tools import backup, changes, configuration, device_certificate, provision
@@ -159,3 +159,19 @@ def test_whenever_the_cable_is_pulled_a_certificate_belongs_to_its_configuration
         assert pair(board) == pair(new)
         break
     assert steps > 9
+
+
+def test_a_file_whose_name_the_board_has_for_another_comes_under_its_own(tmp_path):
+    kept_board = a_board()
+    root = certificate(new_key(), "ca", encoding=DER)
+    provision.install(
+        kept_board,
+        provision.read(kept_board),
+        changes.Change({"root_certificates": ["ca.der"]}, {"ca.der": root}),
+    )
+    path = kept(tmp_path, kept_board)
+    other = BoardFiles({**kept_board.contents, "ca.der": b"another one"})
+    backup.put_back(other, backup.read(path), force=True)
+    (name,) = provision.read(other)["root_certificates"]
+    assert name.endswith("-ca.der")
+    assert other.contents[name] == root

@@ -160,3 +160,8 @@ def test_no_repr_shows_what_is_told():
     change = changes.by_connection_string(Secret(STRING), b"ca") + changes.wifi("s", Secret("pw1"))
     assert KEY not in repr(change)
     assert "pw1" not in repr(change)
+
+
+def test_a_certificate_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(CredentialError, match=r"gone\.pem cannot be read \(No such file .*path$"):
+        changes.read_certificate(tmp_path / "gone.pem", tmp_path / "gone.key")

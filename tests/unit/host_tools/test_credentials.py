@@ -160,3 +160,13 @@ def test_a_group_key_that_cannot_be_is_refused_without_showing_it(key):
     with pytest.raises(CredentialError, match="group key") as caught:
         credentials.device_key(Secret(key), "d")
     assert not key or key not in str(caught.value)
+
+
+def test_a_pipe_of_the_shells_is_nobody_elses():
+    ours, others = os.pipe()
+    try:
+        os.write(others, CANARY.encode())
+        os.close(others)
+        assert credentials.read(f"/dev/fd/{ours}", "--from") == CANARY.encode()
+    finally:
+        os.close(ours)
