@@ -269,6 +269,14 @@ def test_a_device_that_reports_no_section_of_a_component(world):
     assert counts["written"] == 3
 
 
+def test_a_device_of_the_graph_that_no_room_feels(world):
+    world.graph.twins["t1"] = {"$metadata": {"$model": DEVICE}, "zone1": {}}
+    edge = {"$relationshipName": "owns", "$targetId": "t1"}
+    world.graph.upsert_relationship("house", "owns-t1", edge)
+    assert world.take(TELEMETRY) == {"telemetry": 1}
+    assert world.graph.published
+
+
 def test_a_house_without_a_floor_and_a_floor_without_a_value(world):
     del world.graph.edges["house", "house-floor1"]
     world.graph.twins["hall"] = {"temperature": None}

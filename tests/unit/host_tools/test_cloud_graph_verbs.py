@@ -240,6 +240,9 @@ def test_models(capsys, graph, tmp_path):
     assert code == 0
     assert ["decommissioned"] == [word for word in out.split() if word.startswith("decomm")]
     assert json.loads(run(capsys, "models", "show", ZONE)[1]) == {"@id": ZONE}
+    assert json.loads(run(capsys, "models", "list", "--json")[1]) == [
+        {"id": ZONE, "displayName": "", "decommissioned": True, "uploaded": "2026"}
+    ]
     (tmp_path / "a.json").write_text(json.dumps([{"@id": ZONE}, {"@id": DEVICE}]))
     code, _, err = run(capsys, "models", "upload", tmp_path)
     assert (code, err) == (0, "1 models are uploaded, 1 were there already\n")

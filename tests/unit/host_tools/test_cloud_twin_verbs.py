@@ -133,6 +133,14 @@ def test_the_watch_ends_by_itself(capsys, registry):
     assert run(capsys, "twin", "watch", "t1", "--seconds", 0.01)[0] == 0
 
 
+def test_a_twin_for_programs_and_its_tags(capsys, registry):
+    registry.answers["get_twin"] = twin({"$metadata": {}, "a": 1})
+    assert json.loads(run(capsys, "twin", "show", "t1", "--json")[1])["desired"] == {"a": 1}
+    assert run(capsys, "twin", "tag", "t1", "floor=1") == (0, "", "tags of t1 are set\n")
+    ((_, patch, etag),) = registry.asked("update_twin")
+    assert (patch.tags, patch.properties, etag) == ({"floor": 1}, None, "*")
+
+
 # ---- rows
 
 
@@ -242,6 +250,17 @@ def test_a_device_is_known_in_one_way(capsys, registry):
     assert (code, out) == (1, "")
     assert err.startswith("thermo: --thumbprint and --by-authority exclude each other; give one")
     assert not registry.calls
+
+
+def test_devices_are_deleted_until_one_cannot_be(capsys, registry):
+    assert run(capsys, "device", "delete", "t1", "t2") == (0, "", "t1 is deleted\nt2 is deleted\n")
+    registry.answers["delete_device"] = [None, refusal(404, '{"Message": "t2"}')]
+    code, out, err = run(capsys, "device", "delete", "t1", "t2", "t3")
+    assert (code, out) == (1, "")
+    first, second = err.splitlines()
+    assert first == "t1 is deleted"
+    assert second.startswith(f"thermo: {HOST} refused it with 404 (t2); ")
+    assert registry.asked("delete_device")[2:] == [["t1"], ["t2"]]
 
 
 @pytest.mark.parametrize("found", [None, []])
