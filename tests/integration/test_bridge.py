@@ -230,7 +230,7 @@ def test_a_device_that_nobody_knows_is_told_once_and_left_alone(tmp_path):
             for number in range(3):
                 hub.telemetry.append("d0", b'{"temperature": %d}' % number, {}, MODEL)
             hub.telemetry.append("d0", b"no JSON \xff", {}, MODEL)
-            process = await beside.start("--position", "position.json", "--seconds", "4")
+            process = await beside.start("--position", "position.json", "--seconds", "8")
             output = (await process.communicate())[0].decode()
             assert process.returncode == 0, output
             assert output.count("the device d0 is not in the graph") == 1
