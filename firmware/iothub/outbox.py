@@ -24,6 +24,8 @@ _FRAME_BYTES = const(7)
 _LONGEST_PACKET = const(16384)
 # What goes out of RAM at once: with its own overhead one erase block of 4096
 _PIECE_BYTES = const(3500)
+# Made once: built where it is needed, it would take heap when there is none
+_LOSSES = (OSError, MemoryError)
 
 
 class Queue:
@@ -144,7 +146,7 @@ class Outbox:
         try:
             self.spill = self.spill or self.open_spill()
             lost = self.spill.put(memoryview(queue.buffer)[at:end], count)
-        except (OSError, MemoryError):
+        except _LOSSES:
             self.open_spill = None  # full or broken: not tried again in this run
             return False
         self.spilled += count - lost

@@ -18,6 +18,8 @@ _NAMES = const(("DEBUG", "INFO", "WARNING", "ERROR"))
 # Longer records are cut: one must fit a console line buffer, and a peer's text has no bound
 _LONGEST_LINE = const(240)
 _NOTHING = object()
+# Made once: built where it is needed, it would take heap when there is none
+_LOSSES = (OSError, MemoryError)
 # The first byte of a C1 control character in UTF-8, and of some that are harmless
 _LEADS_C1 = const(0xC2)
 
@@ -58,7 +60,7 @@ def _write(of, name, message, a, b, c):
     global lost_lines
     try:
         sink(_text(of, name, message, a, b, c))
-    except (OSError, MemoryError):
+    except _LOSSES:
         lost_lines += 1
 
 

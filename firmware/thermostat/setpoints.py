@@ -15,6 +15,8 @@ _WRITE_PERIOD_S = const(11)
 _STORE = const(("system.store",))
 # What any room could mean; settings narrow it when the set points are used
 _HIGHEST_CENTI_C = const(6000)
+# Made once: built where it is needed, it would take heap when there is none
+_LOSSES = (OSError, MemoryError)
 
 
 class SetPoints:
@@ -59,7 +61,7 @@ class SetPoints:
         try:
             Store(self.path, self.files).save({"version": 1, "targets": self.targets})
             self._changed = False
-        except (OSError, MemoryError) as error:
+        except _LOSSES as error:
             # Flash or heap is full. The set points hold all the same; the next poll tries again
             self.log.warning("set points not kept in flash: %s", error)
         del Store
