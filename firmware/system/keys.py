@@ -2,6 +2,12 @@
 
 import asyncio
 
+from micropython import const
+
+# mpremote begins with Enter and Ctrl-C: who only wants to stop everything needs no console, and
+# shall not meet the file system in the middle of its import
+_SETTLE_MS = const(100)
+
 
 def attach(stream, scope):
     """Start a task for the operator, whose keys are `stream`. `scope`: the names there are."""
@@ -13,6 +19,7 @@ async def _serve(reader, scope):
         try:
             key = await reader.read(1)
             if key:
+                await asyncio.sleep_ms(_SETTLE_MS)
                 from system.console import Console
 
                 await Console(scope).run(reader, key)
