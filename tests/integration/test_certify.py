@@ -110,6 +110,7 @@ def test_each_planted_defect_is_found_and_no_other(tmp_path):
 
 
 @pytest.mark.parametrize("model", ["", ":Thermostat"] if IS_WHOLE else [""])
+@pytest.mark.timeout(300)
 def test_our_own_firmware_has_none(tmp_path, model):
     command = ["hub", "exec", "--thermostat", f"t1{model}", "--", *thermo("certify", "t1")]
     options = ["--telemetry", "30", "--patience", "10", "--json"]
@@ -119,7 +120,7 @@ def test_our_own_firmware_has_none(tmp_path, model):
         env={**environment(), "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=240,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout)
