@@ -48,19 +48,11 @@ class Console:
         self._sequence = _NO_SEQUENCE
         self._last = 0
 
-    async def run(self, reader, key):
-        """From the first `key` until the stream ends. `reader.read(1)` waits for the next, and
-        takes no heap waiting."""
-        while key:
-            line = self.press(key if isinstance(key, str) else chr(key[0]))
-            if line:
-                await self.answer(line)
-            key = None
-            while key is None:
-                try:
-                    key = await reader.read(1)
-                except UnicodeError:
-                    pass  # half a letter; the other half comes, and is none either
+    async def take(self, key):
+        """One key, of one letter; what it ends is answered."""
+        line = self.press(key)
+        if line:
+            await self.answer(line)
 
     def press(self, key):
         """Take one key. Returns the line that it ends, else None."""

@@ -7,6 +7,8 @@ from micropython import const
 # mpremote begins with Enter and Ctrl-C: who only wants to stop everything needs no console, and
 # shall not meet the file system in the middle of its import
 _SETTLE_MS = const(100)
+# Made once: built where it is needed, it would take heap when there is none
+_TROUBLES = (ImportError, MemoryError)
 
 
 def attach(stream, scope):
@@ -15,16 +17,20 @@ def attach(stream, scope):
 
 
 async def _serve(reader, scope):
+    """Until the stream ends. `reader.read(1)` waits for a key, and takes no heap waiting."""
+    console = None
     while True:
         try:
             key = await reader.read(1)
-            if key:
+            if not key:
+                return
+            if console is None:
                 await asyncio.sleep_ms(_SETTLE_MS)
                 from system.console import Console
 
-                await Console(scope).run(reader, key)
-            return
+                console = Console(scope)
+            await console.take(key if isinstance(key, str) else chr(key[0]))
         except UnicodeError:
             pass  # half a letter; the other half comes, and is none either
-        except (ImportError, MemoryError) as error:
+        except _TROUBLES as error:
             print("no console:", error)

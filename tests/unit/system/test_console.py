@@ -2,7 +2,6 @@
 
 import asyncio
 
-from doubles.typed_keys import Keys
 from expect import raises
 from system import log
 from system.console import Console
@@ -38,8 +37,8 @@ def console(scope=None):
 
 
 async def run(one, keys):
-    keys = Keys(keys)
-    await one.run(keys, await keys.read(1))
+    for key in list(keys):
+        await one.take(key)
 
 
 def typed(one, keys):
@@ -155,20 +154,6 @@ def test_what_is_shown_is_bounded():
     value, traceback = answers(["'x' * 100000", "deep()"], {"deep": deep})
     assert len(value) == 1000
     assert len(traceback) <= 600
-
-
-def test_half_a_letter_is_passed_over():
-    one, _ = console()
-    with Captured() as captured:
-        asyncio.run(run(one, ["1", UnicodeError(), "\r"]))
-    assert captured.lines == ["1"]
-
-
-def test_a_stream_of_bytes_will_do():
-    one, _ = console()
-    with Captured() as captured:
-        asyncio.run(run(one, [b"4", b"2", b"\r", b""]))
-    assert captured.lines == ["42"]
 
 
 def test_no_secret_in_what_an_operator_looks_at():

@@ -34,8 +34,13 @@ def test_without_a_key_there_is_no_console():
     assert served("", {}) == (False, [])
 
 
-def test_half_a_letter_first_is_none():
-    assert served([UnicodeError(), "7", "\r"], {}) == (True, ["7"])
+def test_half_a_letter_is_passed_over():
+    for typed in ([UnicodeError(), "7", "\r"], ["7", UnicodeError(), "\r"]):
+        assert served(typed, {}) == (True, ["7"])
+
+
+def test_a_stream_of_bytes_will_do():
+    assert served([b"4", b"2", b"\r", b""], {}) == (True, ["42"])
 
 
 def test_a_console_that_cannot_come_is_told_and_tried_again():
