@@ -23,6 +23,7 @@ import typer
 
 from host_tools.credentials import redacted
 from host_tools.manual import flowing, lay_out
+from host_tools.printable import printable
 from host_tools.problem import Problem
 
 signal.signal(signal.SIGINT, _interrupt)
@@ -94,7 +95,7 @@ def _twins() -> typer.Typer:
 
 
 # Where each verb is, in the order of the help page: a function, or a group of verbs. Only what a
-# command line asks for is loaded: all of it takes three times as long.
+# command line asks for is loaded: all of it takes up to three times as long.
 VERBS: dict[str, str | Callable[[], typer.Typer]] = {
     "hub": _hub,
     "demo": "demo_commands:demo",
@@ -189,11 +190,8 @@ def _usage(error: typer.TyperException) -> str:
 
 
 def _fail(text: str, code: int = 1) -> int:
-    # What comes from others (a path, a device id) must not paint the terminal. A secret that was
-    # put on the command line is in the words that Typer did not understand.
-    text = redacted(text)
-    line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
-    print(f"thermo: {line}", file=sys.stderr)
+    # A secret that was put on the command line is in the words that Typer did not understand
+    print(f"thermo: {printable(redacted(text))}", file=sys.stderr)
     return code
 
 

@@ -13,8 +13,9 @@ from host_tools.certify.hub import HubDevice
 from host_tools.certify.model import load_models
 from host_tools.cloud.connection import HubOption, JsonOption, WorkspaceOption, find, told
 from host_tools.cloud.device_commands import DeviceArgument
-from host_tools.cloud.output import print_json, printable, remarks, screen
+from host_tools.cloud.output import print_json, remarks, screen
 from host_tools.hub.certificates import DEFAULT_WORKSPACE
+from host_tools.printable import printable
 from host_tools.tree import source_tree
 
 _LOOKS = {OK: ("ok", "green"), BAD: ("BAD", "bold red"), SKIPPED: ("–", "yellow")}

@@ -32,13 +32,13 @@ from host_tools.cloud.output import (
     cell,
     print_json,
     print_json_line,
-    printable,
     remarks,
     screen,
     waiting,
 )
 from host_tools.cloud.patches import parse_value
 from host_tools.hub.certificates import DEFAULT_WORKSPACE
+from host_tools.printable import printable
 from host_tools.service import ServiceError
 
 _PERIOD = re.compile(r"([0-9]{1,6})([smhd])")

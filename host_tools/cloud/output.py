@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from host_tools.printable import printable
+
 _PIPE_COLUMNS = 200
 _NEVER = "0001-01-01T00:00:00"
 # JSON may hold them as they are; but some terminals obey the former, and half of a pair of
@@ -59,11 +61,6 @@ def cell(value: Any) -> str:
     if isinstance(value, str):
         return printable(value)
     return _dumped(value)
-
-
-def printable(text: str) -> str:
-    """What comes from a device must not paint the terminal, nor begin a line of its own."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def _dumped(value: Any, indent: int | None = None) -> str:
