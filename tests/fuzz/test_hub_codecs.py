@@ -7,7 +7,6 @@ each, THERMO_SEED gives a run again.
 
 import os
 import random
-import secrets
 import time
 import uuid
 from dataclasses import fields
@@ -15,6 +14,7 @@ from dataclasses import fields
 import pytest
 from doubles import mqtt_bytes
 from doubles.damage import Damage, corpus, parts
+from fuzz import seeds
 
 from host_tools.hub.wire import (
     amqp_message,
@@ -51,9 +51,7 @@ from host_tools.hub.wire.amqp_types import (
 from host_tools.hub.wire.protocol_error import ProtocolError
 
 COUNT = int(os.environ.get("THERMO_FUZZ", "2000"))
-# A change must not turn red by what another has left: other inputs each time are for long runs
-CHANCE = secrets.randbelow(1 << 32) if "THERMO_FUZZ" in os.environ else 1
-SEED = int(os.environ.get("THERMO_SEED", CHANCE))
+SEED = seeds.seed()
 SEEDS = 200
 SLOWEST_S = 1.0
 LEAST_NEAR = 40

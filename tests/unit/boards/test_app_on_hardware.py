@@ -1,10 +1,9 @@
 """The whole thermostat on every board with a chip, over the doubles of its port."""
 
 import asyncio
-import os
 import sys
 
-from doubles import port
+from doubles import folders, port
 from doubles.port import Chip
 
 BOARDS = {"ESP32_GENERIC": "esp32", "ESP32_GENERIC_C3": "esp32c3", "RPI_PICO2_W": "rp2350"}
@@ -27,14 +26,7 @@ class Sht4x:
 
 
 def make_folder():
-    parts = FOLDER.split("/")
-    for end in range(1, len(parts) + 1):
-        try:
-            os.mkdir("/".join(parts[:end]) or "/")
-        except OSError:
-            pass  # it is there
-    for name in os.listdir(FOLDER):
-        os.remove(FOLDER + "/" + name)
+    folders.empty(FOLDER)
     with open(FOLDER + "/config.json", "w") as file:
         file.write(CONFIGURATION)
 

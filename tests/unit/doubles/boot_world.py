@@ -4,6 +4,8 @@ import os
 import sys
 from binascii import hexlify
 
+from doubles import folders
+
 # `import board` takes files; these two ask the world of the moment what to be
 ROOT = "build/tests/boot-" + sys.implementation.name
 _BOARD = """
@@ -29,12 +31,7 @@ def program(name, old="", new=""):
 
 
 def _write(path, text):
-    parts = path.split("/")
-    for end in range(1, len(parts)):
-        try:
-            os.mkdir("/".join(parts[:end]))
-        except OSError:
-            pass
+    folders.make(path.rpartition("/")[0])
     # At once: another process may be importing it
     new = path + "-" + hexlify(os.urandom(4)).decode()
     with open(new, "w") as file:

@@ -22,6 +22,22 @@ def thing(**members):
     return types.SimpleNamespace(**members)
 
 
+def reading(found, note):
+    """In the place of `read_events`: what is in `found.coming`, exceptions among it, then nothing
+    until it is over. `note(connection, group, start)`: what was asked for."""
+
+    def read(connection, group, start, is_over):
+        note(connection, group, start)
+        for each in found.coming:
+            if isinstance(each, BaseException):
+                raise each
+            yield each
+        while not is_over():
+            pass
+
+    return read
+
+
 class Client:
     """Answers each call by the next of `answers[its name]`, the last one again and again; raises
     those that are exceptions, calls those that can be called. `calls` is what was asked."""

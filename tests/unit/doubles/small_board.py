@@ -2,8 +2,8 @@
 
 import asyncio
 import errno
-import os
 
+from doubles import folders
 from doubles.clock import FakeClock
 from doubles.pin import FakePin
 from doubles.watchdog import FakeWatchdog
@@ -32,14 +32,7 @@ class SmallBoard:
         self.resets = 0
         self.made_clock = FakeClock()
         self.dog = None
-        parts = folder.split("/")
-        for end in range(1, len(parts) + 1):
-            try:
-                os.mkdir("/".join(parts[:end]))
-            except OSError:
-                pass  # it is there
-        for name in os.listdir(folder):
-            os.remove(folder + "/" + name)
+        folders.empty(folder)
 
     def write(self, name, content):
         with open(self.data_path + "/" + name, "wb") as file:

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from doubles.service_clients import EVENTS, HOST, SERVICE, VARIABLES, thing
+from doubles.service_clients import EVENTS, HOST, SERVICE, VARIABLES, reading, thing
 
 from host_tools import cli
 from host_tools.cloud import bridge_command
@@ -30,17 +30,11 @@ def world(monkeypatch, tmp_path):
             found.taken.append(event)
             self.counts["telemetry"] = len(found.taken)
 
-    def read(connection, group, start, is_over):
+    def note(connection, group, start):
         found.start = dict(start)
-        for each in found.coming:
-            if isinstance(each, BaseException):
-                raise each
-            yield each
-        while not is_over():
-            pass
 
     monkeypatch.setattr(bridge_command, "Bridge", Bridge)
-    monkeypatch.setattr(bridge_command, "read_events", read)
+    monkeypatch.setattr(bridge_command, "read_events", reading(found, note))
     for name in (
         "azure.identity.DefaultAzureCredential",
         "azure.digitaltwins.core.DigitalTwinsClient",

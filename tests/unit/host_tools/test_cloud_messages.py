@@ -7,7 +7,16 @@ import json
 import sys
 
 import pytest
-from doubles.service_clients import EVENTS, HOST, SERVICE, VARIABLES, Client, refusal, thing
+from doubles.service_clients import (
+    EVENTS,
+    HOST,
+    SERVICE,
+    VARIABLES,
+    Client,
+    reading,
+    refusal,
+    thing,
+)
 
 from host_tools import cli
 from host_tools.cloud import message_commands
@@ -179,16 +188,10 @@ def stream(monkeypatch, hub):
     """What comes, exceptions among it; and what was asked for."""
     found = thing(coming=[], asked=[])
 
-    def read(connection, group, start, is_over):
+    def note(connection, group, start):
         found.asked.append((connection.events.reveal(), group, start))
-        for each in found.coming:
-            if isinstance(each, BaseException):
-                raise each
-            yield each
-        while not is_over():
-            pass
 
-    monkeypatch.setattr(message_commands, "read_events", read)
+    monkeypatch.setattr(message_commands, "read_events", reading(found, note))
     return found
 
 

@@ -3,6 +3,7 @@
 import os
 import sys
 
+from doubles import folders
 from doubles.keys import KEY
 from system import recovery
 
@@ -11,11 +12,7 @@ PATH = FOLDER + "/crash.txt"
 
 
 def fresh():
-    for folder in ("build", "build/tests", FOLDER):
-        try:
-            os.mkdir(folder)
-        except OSError:
-            pass
+    folders.make(FOLDER)
     for path in (PATH, PATH + ".told"):
         try:
             os.remove(path)

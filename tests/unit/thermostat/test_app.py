@@ -2,6 +2,7 @@
 
 import asyncio
 
+from doubles import folders
 from doubles.clock import FakeClock
 from expect import raises
 from thermostat.app import App
@@ -121,6 +122,7 @@ def test_control_says_itself_that_it_ticked():
 
 
 def test_giving_up_is_noted_before_the_reset():
+    folders.make(FOLDER)
     app = app_on(FakeClock())
     with raises(Reset):
         app._give_up("sampling", app.supervisor.tasks[1].traceback)

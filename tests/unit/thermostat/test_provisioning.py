@@ -3,6 +3,7 @@
 import asyncio
 import os
 
+from doubles import folders
 from doubles.dps_script import ASSIGNING, DpsBench, FakeService
 from doubles.keys import KEY, KEY_BYTES
 from expect import raises
@@ -23,16 +24,6 @@ class Settings:
             "key": KEY,
         }
         self.provisioning.update(members)
-
-
-def empty_folder():
-    for folder in ("build", "build/tests", FOLDER):
-        try:
-            os.mkdir(folder)
-        except OSError:
-            pass
-    for name in os.listdir(FOLDER):
-        os.remove(FOLDER + "/" + name)
 
 
 def ask(bench, folder=FOLDER):
@@ -61,12 +52,12 @@ def connection_string(**members):
 
 
 def test_without_an_answer_there_is_no_connection():
-    empty_folder()
+    folders.empty(FOLDER)
     assert connection_string() == ""
 
 
 def test_the_answer_is_kept_and_used():
-    empty_folder()
+    folders.empty(FOLDER)
     ask(DpsBench())
     assert Store(PATH).load() == {
         "scope": "0ne00A1B2C3",
@@ -84,7 +75,7 @@ def test_the_answer_is_kept_and_used():
 
 
 def test_whoever_supervises_hears_of_it_while_the_service_takes_its_time():
-    empty_folder()
+    folders.empty(FOLDER)
     alive = ask(DpsBench(FakeService([(202, ASSIGNING, 20), (202, ASSIGNING, 9)])))
     assert alive[-1] - alive[0] >= 29_000
     for at in range(1, len(alive)):
@@ -93,7 +84,7 @@ def test_whoever_supervises_hears_of_it_while_the_service_takes_its_time():
 
 def test_an_answer_for_somebody_else_does_not_count():
     """Another scope or registration was configured: the service is asked for that one."""
-    empty_folder()
+    folders.empty(FOLDER)
     ask(DpsBench())
     assert connection_string(id_scope="0ne00000000") == ""
     assert connection_string(registration_id="stove-2") == ""
@@ -102,7 +93,7 @@ def test_an_answer_for_somebody_else_does_not_count():
 
 def test_an_answer_that_cannot_be_read_is_asked_for_again():
     for text in ("", "{", "[]", '{"scope": "0ne00A1B2C3", "registration": "stove-1"}'):
-        empty_folder()
+        folders.empty(FOLDER)
         with open(PATH, "w") as file:
             file.write(text)
         assert connection_string() == "", text
@@ -116,7 +107,7 @@ def test_a_flash_that_keeps_nothing_is_told_to_the_one_who_asked():
 
 
 def test_what_is_forgotten_is_gone_for_good():
-    empty_folder()
+    folders.empty(FOLDER)
     ask(DpsBench())
     ask(DpsBench())
     provisioning.forget(FOLDER)

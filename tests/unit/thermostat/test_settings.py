@@ -1,6 +1,7 @@
 import json
 import os
 
+from doubles import folders
 from doubles.log import FakeLog
 from expect import raises
 from system.store import ConfigurationError
@@ -275,11 +276,7 @@ PATH = FOLDER + "/config.json"
 
 def load_text(text):
     """(settings, trouble, log) of a configuration with this text; None: there is no file."""
-    for folder in ("build", "build/tests", FOLDER):
-        try:
-            os.mkdir(folder)
-        except OSError:
-            pass
+    folders.make(FOLDER)
     for name in os.listdir(FOLDER):
         if name.startswith("config.json"):
             os.remove(FOLDER + "/" + name)
