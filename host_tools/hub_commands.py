@@ -82,12 +82,12 @@ def hub() -> None:
     [bold]A hub that stays[/bold], and prints connection strings to paste
 
       thermo hub start
-      thermo hub start --state hub.sqlite     (keeps its devices)
+      thermo hub start --state hub.sqlite3    (keeps its devices)
       thermo hub start --host 127.0.0.2       (a second one)
 
     [bold]A hub for boards in the house[/bold]
 
-      thermo hub start --expose 192.168.1.20 --state hub.sqlite
+      thermo hub start --expose 192.168.1.20 --state hub.sqlite3
     """
 
 
@@ -157,7 +157,7 @@ def start(
 
     [bold]Example[/bold]: a hub for boards in the house, that keeps its devices
 
-      thermo hub start --expose 192.168.1.20 --state hub.sqlite
+      thermo hub start --expose 192.168.1.20 --state hub.sqlite3
       thermo provision --hub local --device-id bedroom  (in another terminal)
     """
     logging.basicConfig(

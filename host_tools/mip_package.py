@@ -3,7 +3,8 @@
     python -m host_tools.mip_package        writes it anew
 
 The IoT Hub client and Plug and Play, the models and drivers, and of `system` what those two are
-usually handed: clock, log, names, dialer and TLS. The appliance and its boards stay out.
+usually handed: clock, log, names, dialer, TLS and random numbers. The appliance and its boards
+stay out.
 
 Source: MicroPython documentation, "Package management", section "Writing & publishing packages".
 """
@@ -19,7 +20,7 @@ FILE = "package.json"
 _FOLDERS = ("iothub", "pnp", "drivers", "models", "roots")
 _FILES = (
     "system/__init__.py",
-    *(f"system/{name}.py" for name in ("clock", "dialer", "log", "names", "tls")),
+    *(f"system/{name}.py" for name in ("clock", "dialer", "interpreter", "log", "names", "tls")),
 )
 
 

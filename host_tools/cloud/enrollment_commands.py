@@ -81,7 +81,7 @@ def create(
     [bold]Examples[/bold]
 
       thermo dps create bedroom kitchen
-      thermo dps create all-stoves --group --desired targetTemperature=19
+      thermo dps create all-stoves --group --desired thermostat1.targetTemperature=19
       thermo dps create works --group --certificate works.pem
     """
     if device_id and (group or len(names) > 1):

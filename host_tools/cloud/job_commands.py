@@ -60,7 +60,7 @@ def set_desired(
 
     [bold]Example[/bold]
 
-      thermo jobs set targetTemperature=19 --where "tags.floor = 1" --wait 60
+      thermo jobs set thermostat1.targetTemperature=19 --where "tags.floor = 1" --wait 60
     """
     models = sdk("azure.iot.hub.models")
     patch = build_patch(words)

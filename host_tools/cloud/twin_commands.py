@@ -199,7 +199,7 @@ def query(
         return
     names = columns(rows)
     print_table(names, [[row.get(name) for name in names] for row in rows])
-    remarks().print(f"{len(rows)} rows", markup=False)
+    remarks().print("1 row" if len(rows) == 1 else f"{len(rows)} rows", markup=False)
 
 
 def columns(rows: list[dict[str, Any]]) -> list[str]:

@@ -207,7 +207,7 @@ def query(
     flat = [{path: value for path, value, _ in _leaves(row)} for row in rows]
     columns = list(dict.fromkeys(name for row in flat for name in row))[:_MOST_COLUMNS]
     print_table(columns, [[row.get(name) for name in columns] for row in flat])
-    remarks().print(f"{len(rows)} rows", markup=False)
+    remarks().print("1 row" if len(rows) == 1 else f"{len(rows)} rows", markup=False)
 
 
 @app.command()

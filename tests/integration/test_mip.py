@@ -1,7 +1,9 @@
 """`mpremote mip install firmware/package.json`: the device client in somebody else's project."""
 
+import asyncio
 import http.server
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -10,7 +12,9 @@ from pathlib import Path
 import pytest
 from pseudo_board import PseudoBoard
 
+from host_tools.hub.server import HubServer
 from host_tools.mip_package import FILE, build_package
+from tests.integration.whole import own_address, until
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRMWARE = ROOT / "firmware"
@@ -76,6 +80,12 @@ def mpremote(board, *arguments):
     return done.stdout
 
 
+def install(board, index):
+    mpremote(
+        board, "mip", "--target", "/lib", "--index", index, "install", "firmware/package.json"
+    )
+
+
 def test_the_description_is_up_to_date():
     written = json.loads((FIRMWARE / FILE).read_text())
     assert written == build_package(FIRMWARE), "run: python -m host_tools.mip_package"
@@ -83,12 +93,47 @@ def test_the_description_is_up_to_date():
 
 def test_mpremote_installs_it_and_somebody_uses_it(tmp_path, index):
     with PseudoBoard(tmp_path, has_house=False, heap_size="512k") as board:
-        mpremote(
-            board, "mip", "--target", "/lib", "--index", index, "install", "firmware/package.json"
-        )
+        install(board, index)
         files = board.files()
         for target, _ in build_package(FIRMWARE)["urls"]:
             assert files[f"/lib/{target}"] == (FIRMWARE / target).read_bytes(), target
         assert "/lib/umqtt/simple.py" in files
         assert not [name for name in files if "thermostat/" in name]
         assert mpremote(board, "exec", THEIRS).strip() == "installed False"
+
+
+def test_the_device_of_the_readme_is_one(tmp_path, index):
+    """As printed there, but for its connection string and where it lies in the search path."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (program,) = [block for block in blocks if "asyncio.run(main(" in block]
+
+    async def scenario():
+        server = HubServer(tmp_path / "hub", host=own_address())
+        async with server:
+            server.ensure_device("mine")
+            text = server.device_connection_string("mine")
+            theirs = program.replace("HostName=...;DeviceId=...;SharedAccessKey=...", text)
+            assert theirs != program
+            with PseudoBoard(tmp_path / "board", has_house=False) as board:
+                await asyncio.to_thread(install, board, index)
+                board.power_off()
+                board.write("lib/roots/ca.der", server.certificates.ca_der.read_bytes())
+                board.write("main.py", b"import sys\nsys.path.append('/lib')\n" + theirs.encode())
+                board.power_on()
+                await device_is_served(server.hub, lambda: board.transcript.decode()[-3000:])
+
+    asyncio.run(scenario())
+
+
+async def device_is_served(hub, said):
+    partition = hub.telemetry.partition_of("mine")
+    await until(lambda: hub.telemetry.last_sequence_number(partition) >= 0, 60, said)
+    event = hub.telemetry.last_event(partition)
+    assert json.loads(event.body) == {"temperature": 21.5}
+    hub.twins.ensure_desired("mine", {"targetTemperature": 19.5})
+
+    def acknowledged():
+        reported = hub.twins.device_view("mine")["reported"]
+        return reported.get("targetTemperature", {}).get("value") == 19.5
+
+    await until(acknowledged, 30, said)
