@@ -33,8 +33,12 @@ MODELS = {
     "TemperatureController": "dtmi:com:example:TemperatureController;1",
     "Thermostat": "dtmi:com:example:Thermostat;1",
 }
-# Scripts and tests that wait for telemetry do not want to wait for minutes
-EXEC_TELEMETRY = {"zone_period_s": 5, "zone_least_s": 2}
+# Scripts and tests that wait for telemetry, or for a device that was refused to come back, do not
+# want to wait for minutes
+EXEC_PACE = {
+    "telemetry": {"zone_period_s": 5, "zone_least_s": 2},
+    "connection": {"backoff_cap_ms": 10_000},
+}
 _ONLINE = " INFO iothub: online as "
 _STATS = "stats "
 _POLL_S = 0.05
@@ -180,13 +184,13 @@ class SimulatedDevice:
 
 
 def ordered_device(server: HubServer, order: Order) -> SimulatedDevice:
-    """The thermostat that `thermo hub exec` asks for, in its ordinary pace but for telemetry."""
+    """The thermostat that `thermo hub exec` asks for, at EXEC_PACE."""
 
     def has_reported() -> bool:
         """Who reads its twin first thing finds what it is, not an empty page."""
         reported = server.hub.twins.device_view(order.device_id)["reported"]
         return isinstance(reported, dict) and len(reported) > 1
 
-    settings = {"model": MODELS[order.model], "telemetry": EXEC_TELEMETRY}
+    settings = {"model": MODELS[order.model], **EXEC_PACE}
     write_configuration(order.folder, order.connection_string, order.ca_der, settings)
     return SimulatedDevice(order.folder, has_arrived=has_reported)

@@ -46,11 +46,15 @@ class Finding:
 
 @dataclass(frozen=True)
 class Patience:
-    """Seconds: for telemetry to come, for an answer, for a device to come back."""
+    """Seconds: for telemetry to come, for an answer, for a device to come back.
+
+    A device may be refused in the moment for which it is disabled; ours then waits up to five
+    minutes.
+    """
 
     telemetry_s: float = 90.0
     answer_s: float = 15.0
-    return_s: float = 120.0
+    return_s: float = 330.0
 
 
 Tell = Callable[[Finding], None]

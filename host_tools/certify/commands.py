@@ -82,7 +82,7 @@ def certify(
             found = Certification(
                 device,
                 known,
-                Patience(telemetry, patience, 4 * patience + 60),
+                Patience(telemetry, patience),
                 frozenset(skip or ()),
                 not no_reconnect,
                 (lambda finding: None) if as_json else tell,

@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 from certificates_for_tests import Authority
@@ -92,6 +93,35 @@ class Server:
         assert not self._thread.is_alive()
 
 
+class Machine:
+    """How late the machine itself wakes a thread that asks for it every 20 ms, at worst.
+
+    A machine that has other work lets the one wait longest who has much to do: the session, with
+    its cryptography, several times as long as this thread.
+    """
+
+    PATIENCE = 5
+
+    def __init__(self):
+        self.late_ms = 0
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._is_over.set()
+        self._thread.join()
+
+    def _watch(self):
+        due = time.monotonic() + 0.02
+        while not self._is_over.wait(max(0, due - time.monotonic())):
+            self.late_ms = max(self.late_ms, round((time.monotonic() - due) * 1000))
+            due = time.monotonic() + 0.02
+
+
 def run(port, root, count, telemetry_bytes=8192, heap="256k"):
     folders = [ROOT / "firmware", ROOT / "tests" / "unit", ROOT / "build" / "lib", ".frozen"]
     script = [str(HERE / "session_run.py"), "localhost", *map(str, (port, root, count))]
@@ -111,12 +141,13 @@ def test_a_session_over_tls_keeps_every_message(tmp_path):
     authority = Authority("Root of this test")
     root = authority.write_root(tmp_path / "root.der")
     server = Server(authority.write_server(tmp_path / "server.pem"), lambda number: None)
-    result = run(server.port, root, 200)
+    with Machine() as machine:
+        result = run(server.port, root, 200)
     server.close()
     assert (result["sent"], result["acked"], result["dropped"]) == (200, 200, 0)
     assert server.hub.bodies() == [b"%d" % i for i in range(200)]
     assert server.hub.parted == 1
-    assert result["late"] <= 100
+    assert result["late"] <= 100 + machine.PATIENCE * machine.late_ms
 
 
 def test_a_session_that_is_killed_again_and_again_loses_nothing(tmp_path):
@@ -128,7 +159,8 @@ def test_a_session_that_is_killed_again_and_again_loses_nothing(tmp_path):
         lambda number: chance.randrange(1, 4000) if number <= 12 else None,
     )
     # Room for all: what is dropped for want of it is counted, but that is another test
-    result = run(server.port, root, 300, 60_000, "1m")
+    with Machine() as machine:
+        result = run(server.port, root, 300, 60_000, "1m")
     server.close()
     assert (result["sent"], result["acked"], result["dropped"]) == (300, 300, 0)
     assert server.connections >= 13
@@ -139,4 +171,4 @@ def test_a_session_that_is_killed_again_and_again_loses_nothing(tmp_path):
             assert arrived.dup
             assert arrived.packet_id == seen[arrived.body]
         seen[arrived.body] = arrived.packet_id
-    assert result["late"] <= 500
+    assert result["late"] <= 500 + machine.PATIENCE * machine.late_ms

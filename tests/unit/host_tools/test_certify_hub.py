@@ -212,7 +212,7 @@ def test_what_is_wished_is_handed_on(capsys, certification, tmp_path):
     run(capsys, *words, "--telemetry", 7, "--models", tmp_path)
     ((_, models, patience, skip, with_reconnect, _),) = certification.asked
     assert list(models) == ["dtmi:a;1"]
-    assert (patience.telemetry_s, patience.answer_s, patience.return_s) == (7, 5, 80)
+    assert (patience.telemetry_s, patience.answer_s, patience.return_s) == (7, 5, 330)
     assert (skip, with_reconnect) == ({"reboot", "a*b"}, False)
 
 
