@@ -198,8 +198,8 @@ class Bridge:
             self._devices[name] = found
             if found is not None:
                 # The events before this run's first may be gone; the hub's twin is not
-                reported = self._registry.get_twin(name).properties.reported or {}
-                self._reported(name, reported, found)
+                kept = self._hub_twin(name)
+                self._reported(name, kept.properties.reported or {} if kept else {}, found)
         return self._devices[name]
 
     def _load(self, name: str, dtmi: str) -> _Device | None:
@@ -215,13 +215,23 @@ class Bridge:
                 )
                 return None
             # What is told of a twin's change does not carry the model; the hub's twin may
-            dtmi = dtmi or self._registry.get_twin(name).additional_properties.get("modelId", "")
+            kept = None if dtmi else self._hub_twin(name)
+            dtmi = kept.additional_properties.get("modelId", "") if kept else dtmi
             if not dtmi:
                 self._say_once(f"the device {name} has announced no model yet")
                 return None
             twin = self._create(name, dtmi)
         interfaces = interfaces_of(self._twins, twin["$metadata"]["$model"])
         return _Device(interfaces, self._felt(name))
+
+    def _hub_twin(self, name: str) -> Any:
+        """None: the device was deleted, after an event that comes only now."""
+        try:
+            return self._registry.get_twin(name)
+        except sdk("msrest.exceptions").HttpOperationError as error:
+            if error.response.status_code == 404:
+                return None
+            raise
 
     def _create(self, name: str, dtmi: str) -> dict[str, Any]:
         components = [each for each in interfaces_of(self._twins, dtmi) if each]

@@ -5,6 +5,7 @@ import math
 import pytest
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from doubles.service_clients import thing
+from msrest.exceptions import HttpOperationError
 
 from host_tools.cloud.bridge import REFRESH_S, Bridge
 
@@ -134,9 +135,14 @@ class World:
             properties=thing(reported=None), additional_properties={"modelId": DEVICE}
         )
         rooms = {"t1": {"zone1": "kitchen"}} if rooms is None else rooms
-        registry = thing(get_twin=lambda name: self.twin)
+        registry = thing(get_twin=self.hub_twin)
         clock = lambda: self.now_s[0]  # noqa: E731
         self.bridge = Bridge(self.graph, registry, rooms, self.said.append, clock)
+
+    def hub_twin(self, name):
+        if isinstance(self.twin, Exception):
+            raise self.twin
+        return self.twin
 
     def take(self, *events):
         for each in events:
@@ -222,6 +228,27 @@ def test_what_was_reported_before_is_not_lost(world):
     world.twin.properties.reported = {"serialNumber": "7", "$version": 2}
     world.take(TELEMETRY)
     assert world.graph.twins["t1"]["serialNumber"] == "7"
+
+
+def hub_refuses(status):
+    return HttpOperationError(
+        None, response=thing(status_code=status, reason="no", raise_for_status=lambda: None)
+    )
+
+
+def test_a_device_that_the_hub_has_no_more(world):
+    world.twin = hub_refuses(404)
+    silent = {**TELEMETRY, "model": ""}
+    world.take(silent)
+    assert world.said == ["the device t1 has announced no model yet"]
+    world.take(TELEMETRY)
+    assert world.graph.published == [("t1", "zone1", {"temperature": 21.5})]
+
+
+def test_a_hub_that_cannot_answer_ends_it(world):
+    world.twin = hub_refuses(500)
+    with pytest.raises(HttpOperationError):
+        world.take(TELEMETRY)
 
 
 def test_a_device_that_nobody_placed_is_said_once():
