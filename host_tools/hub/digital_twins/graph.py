@@ -25,6 +25,7 @@ from host_tools.hub.digital_twins.events import CloudEvent
 from host_tools.hub.digital_twins.json_patch import Operation, apply_patch, parse_patch
 from host_tools.hub.digital_twins.language import parse_query
 from host_tools.hub.digital_twins.models import Models
+from host_tools.hub.digital_twins.query import BEGINNING, Found, Place
 from host_tools.hub.digital_twins.routes import Deliver, Routes
 from host_tools.hub.digital_twins.twin_document import build_twin, check_id, model_of
 from host_tools.hub.state.documents import Json, JsonObject, iso_time
@@ -195,9 +196,9 @@ class Graph:
 
     # ---- what queries and lists look at
 
-    def query(self, text: str) -> Iterator[JsonObject]:
+    def query(self, text: str, after: Place = BEGINNING) -> Iterator[Found]:
         """Raises: GraphError SqlQueryError."""
-        return parse_query(text, self.models.is_kind_of).run(self)
+        return parse_query(text, self.models.is_kind_of).run(self, after)
 
     def find_twin(self, twin_id: str) -> JsonObject | None:
         return self._twins.get(twin_id)

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import json
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
+from operator import itemgetter
 from typing import TypeAlias
 from urllib.parse import urlencode
 
 from host_tools.hub.digital_twins.errors import GraphError, invalid_argument
+from host_tools.hub.digital_twins.query import BEGINNING, Found, Place
 from host_tools.hub.state.documents import Json, JsonObject, parse_json
 from host_tools.hub.state.hub import Hub
 
 PAGE = 100
+MAX_QUERY_PAGE = 1000
 _SIZE = "max-items-per-page"
 TOKEN = "continuationToken"
 
@@ -56,15 +60,15 @@ class Call:
     def first(self, name: str) -> str | None:
         return next(iter(self.query.get(name, ())), None)
 
-    def page_size(self) -> int:
-        """Raises: GraphError InvalidArgument."""
+    def page_size(self, most: int = PAGE) -> int:
+        """What the client prefers, up to `most`. Raises: GraphError InvalidArgument."""
         text = self.headers.get(_SIZE)
         if text is None:
             return PAGE
-        # Its length first: of more than 4300 digits int() makes nothing
-        if not (len(text) < 10 and text.isascii() and text.isdigit() and 1 <= int(text) <= PAGE):
-            raise invalid_argument(f"{_SIZE} is not in 1 to {PAGE}.")
-        return int(text)
+        digits = text.lstrip("0") if text.isascii() and text.isdigit() else ""
+        if not digits:
+            raise invalid_argument(f"{_SIZE} is not a number of 1 or more.")
+        return min(int(digits[:9]), most)  # so many tell it; of more than 4300 int() makes nothing
 
 
 @dataclass(frozen=True)
@@ -84,9 +88,11 @@ def with_etag(document: JsonObject, status: int = 200) -> Answer:
     return Answer(document, status, {"ETag": str(document["$etag"])})
 
 
-def page_of(call: Call, items: Iterable[JsonObject]) -> Answer:
-    """A list, from where `call` goes on; `nextLink` is where the next page is."""
-    found, token = cut(items, call.first(TOKEN), call.page_size())
+def page_of(call: Call, items: Iterable[JsonObject], *marks: str) -> Answer:
+    """A list, from where `call` goes on; `nextLink` is where the next page is. `marks` name the
+    members that tell the items apart, in whose order they come."""
+    after = parse_token(call.first(TOKEN))
+    found, token = cut(_in_order(items, marks, after), call.page_size())
     link = None
     if token is not None:
         query = {**call.query, TOKEN: [token]}
@@ -94,26 +100,38 @@ def page_of(call: Call, items: Iterable[JsonObject]) -> Answer:
     return Answer({"value": [*found], "nextLink": link})
 
 
-def cut(
-    items: Iterable[JsonObject], token: str | None, size: int
-) -> tuple[list[JsonObject], str | None]:
-    """One page, and the token of the next; None after the last.
-    Raises: GraphError BadRequest for a token that is none."""
-    taken = 0 if token is None else _parse_token(token)
+def _in_order(
+    items: Iterable[JsonObject], marks: tuple[str, ...], after: Place
+) -> Iterator[Found]:
+    marked = ((tuple(str(item[mark]) for mark in marks), item) for item in items)
+    rest = [each for each in marked if each[0] > after.way]
+    for given, (way, item) in enumerate(sorted(rest, key=itemgetter(0)), after.given + 1):
+        yield Found(Place(given, way), item)
+
+
+def cut(found: Iterator[Found], size: int) -> tuple[list[JsonObject], str | None]:
+    """One page, and the token of the next; None after the last."""
+    page = list(islice(found, size))
     # One more than the page tells whether another follows
-    found = list(islice(items, taken, taken + size + 1))
-    return found[:size], _token(taken + size) if len(found) > size else None
+    has_more = next(found, None) is not None
+    return [each.document for each in page], _token(page[-1].place) if has_more else None
 
 
-def _token(taken: int) -> str:
-    return base64.urlsafe_b64encode(f"graph {taken}".encode("ascii")).decode("ascii")
+def _token(place: Place) -> str:
+    # Not a number of items: who deletes what a page had would never see as many of the next
+    text = json.dumps(["graph", place.given, *place.way])
+    return base64.urlsafe_b64encode(text.encode("ascii")).decode("ascii")
 
 
-def _parse_token(token: str) -> int:
+def parse_token(token: str | None) -> Place:
+    """Where the last page ended. Raises: GraphError BadRequest for a token that is none."""
+    if token is None:
+        return BEGINNING
     try:
-        word, _, number = base64.b64decode(token, b"-_", validate=True).decode().partition(" ")
+        parts = parse_json(base64.b64decode(token, b"-_", validate=True))
     except (binascii.Error, ValueError):
-        word = number = ""
-    if word != "graph" or not (number.isascii() and number.isdigit() and len(number) < 10):
-        raise GraphError("BadRequest", "The continuation token is none of this service.")
-    return int(number)
+        parts = None
+    match parts:
+        case ["graph", int(given), *way] if given >= 0:
+            return Place(given, tuple(str(each) for each in way))
+    raise GraphError("BadRequest", "The continuation token is none of this service.")

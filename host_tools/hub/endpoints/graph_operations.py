@@ -8,12 +8,14 @@ from __future__ import annotations
 from host_tools.hub.digital_twins.bulk_jobs import DELETION, IMPORT
 from host_tools.hub.digital_twins.errors import GraphError, invalid_argument
 from host_tools.hub.endpoints.graph_call import (
+    MAX_QUERY_PAGE,
     TOKEN,
     Answer,
     Call,
     Operation,
     cut,
     page_of,
+    parse_token,
     with_etag,
 )
 from host_tools.hub.state.documents import Json, JsonObject
@@ -30,7 +32,7 @@ async def add_models(hub: Hub, call: Call) -> Answer:
 async def list_models(hub: Hub, call: Call) -> Answer:
     with_document = call.first("includeModelDefinition") in ("true", "True")
     found = hub.graph.models.list(call.query.get("dependenciesFor", ()))
-    return page_of(call, (model.described(with_document) for model in found))
+    return page_of(call, (model.described(with_document) for model in found), "id")
 
 
 async def get_model(hub: Hub, call: Call) -> Answer:
@@ -101,13 +103,15 @@ async def delete_relationship(hub: Hub, call: Call) -> Answer:
 async def list_relationships(hub: Hub, call: Call) -> Answer:
     (twin_id,) = call.names
     hub.graph.get_twin(twin_id)
-    return page_of(call, hub.graph.outgoing(twin_id, call.first("relationshipName")))
+    found = hub.graph.outgoing(twin_id, call.first("relationshipName"))
+    return page_of(call, found, "$relationshipId")
 
 
 async def list_incoming(hub: Hub, call: Call) -> Answer:
     (twin_id,) = call.names
     hub.graph.get_twin(twin_id)
-    return page_of(call, map(_incoming, hub.graph.incoming(twin_id)))
+    found = map(_incoming, hub.graph.incoming(twin_id))
+    return page_of(call, found, "$sourceId", "$relationshipId")
 
 
 def _incoming(edge: JsonObject) -> JsonObject:
@@ -139,7 +143,7 @@ async def get_route(hub: Hub, call: Call) -> Answer:
 
 
 async def list_routes(hub: Hub, call: Call) -> Answer:
-    return page_of(call, (route.described() for route in hub.graph.routes.list()))
+    return page_of(call, (route.described() for route in hub.graph.routes.list()), "id")
 
 
 async def delete_route(hub: Hub, call: Call) -> Answer:
@@ -155,7 +159,8 @@ async def query(hub: Hub, call: Call) -> Answer:
     token: Json = body.get(TOKEN)
     if not isinstance(text, str) or not isinstance(token, (str, type(None))):
         raise invalid_argument("/query: it is missing, or not a text.")
-    found, following = cut(hub.graph.query(text), token, call.page_size())
+    size = call.page_size(MAX_QUERY_PAGE)
+    found, following = cut(hub.graph.query(text, parse_token(token)), size)
     # What the service charges is a matter of its machines; one unit is its least
     return Answer({"value": [*found], TOKEN: following}, headers={"query-charge": "1"})
 
@@ -181,7 +186,7 @@ async def delete_import(hub: Hub, call: Call) -> Answer:
 
 def _list_jobs(kind: str) -> Operation:
     async def list_jobs(hub: Hub, call: Call) -> Answer:
-        return page_of(call, hub.graph_jobs.all(kind))
+        return page_of(call, hub.graph_jobs.all(kind), "id")
 
     return list_jobs
 

@@ -1,5 +1,7 @@
 """The graph without its door: what outlives the hub, what a failing disk leaves, what is told."""
 
+from itertools import islice
+
 import pytest
 from doubles.graph_in_memory import BASE, FLOOR, MODELS, ROOM, interface, make_graph
 
@@ -121,8 +123,58 @@ def test_a_query_follows_relationships_from_the_twin_it_names():
     graph.outgoing = lambda *a: looked.append(a) or outgoing(*a)
     graph.incoming = lambda *a: looked.append(a) or incoming(*a)
     text = "SELECT F.$dtId FROM DIGITALTWINS F JOIN R RELATED F.contains WHERE R.$dtId = 'room'"
-    assert list(graph.query(text)) == [{"$dtId": "floor"}]
+    assert [each.document for each in graph.query(text)] == [{"$dtId": "floor"}]
     assert looked == [("room", "contains")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT R.$dtId FROM DIGITALTWINS F JOIN R RELATED F.contains WHERE F.$dtId = 'f'",
+        "SELECT F.$dtId FROM DIGITALTWINS F JOIN R RELATED F.contains WHERE R.$dtId = 'f'",
+        "SELECT * FROM RELATIONSHIPS",
+        "SELECT TOP(251) * FROM RELATIONSHIPS R WHERE R.$sourceId = 'f'",
+    ],
+)
+def test_a_query_goes_on_after_what_is_deleted_meanwhile(text):
+    graph = make_graph()
+    graph.models.upload(MODELS)
+    graph.put_twin("f", {"$metadata": {"$model": FLOOR}})
+    for number in range(251):
+        body = {"$relationshipName": "contains", "$targetId": "f"}
+        graph.put_relationship("f", f"r{number}", body)
+    given, page = 0, list(islice(graph.query(text), 100))
+    while page:
+        for each in page:
+            graph.delete_relationship("f", each.place.way[-1])
+        given += len(page)
+        page = list(islice(graph.query(text, page[-1].place), 100))
+    assert given == 251
+    assert not list(graph.outgoing("f"))
+
+
+def test_a_query_that_goes_on_has_every_row_once_and_no_more_than_its_top():
+    graph = make_graph()
+    graph.models.upload(MODELS)
+    for name in ("a", "b", "c"):
+        graph.put_twin(name, {"$metadata": {"$model": FLOOR}})
+    for source in ("a", "b", "c"):
+        for target in ("a", "b", "c"):
+            body = {"$relationshipName": "contains", "$targetId": target}
+            graph.put_relationship(source, f"to-{target}", body)
+
+    def rows(top, size):
+        text = f"SELECT {top} X.$dtId AS x, Y.$dtId AS y, Z.$dtId AS z FROM DIGITALTWINS X"
+        text += " JOIN Y RELATED X.contains JOIN Z RELATED Y.contains WHERE Y.$dtId IN ['c', 'a']"
+        page = list(islice(graph.query(text), size))
+        while page:
+            yield from (tuple(each.document.values()) for each in page)
+            page = list(islice(graph.query(text, page[-1].place), size))
+
+    every = [(x, y, z) for y in "ac" for x in "abc" for z in "abc"]
+    for size in (1, 2, 5, 100):
+        assert list(rows("", size)) == every
+        assert list(rows("TOP(7)", size)) == every[:7]
 
 
 def test_models_that_derive_from_each_other():

@@ -42,7 +42,7 @@ def graph():
 
 def ids(graph, condition):
     rows = graph.query(f"SELECT * FROM DIGITALTWINS T WHERE {condition}")
-    return {row["$dtId"] for row in rows}
+    return {row.document["$dtId"] for row in rows}
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_a_join_by_the_twin_its_edge_or_one_of_several(graph):
     for condition in ("T.$dtId = 'floor'", "R.$dtId IN ['a', 'room']", "'room' = R.$dtId"):
         text = "SELECT R.$dtId AS id, E.$relationshipId AS edge FROM DIGITALTWINS T"
         rows = graph.query(f"{text} JOIN R RELATED T.contains E WHERE {condition}")
-        assert list(rows) == [{"id": "room", "edge": "r"}]
+        assert [each.document for each in rows] == [{"id": "room", "edge": "r"}]
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,19 @@
 """Calls of Digital Twins apart from HTTP: bodies, and lists page by page."""
 
+import base64
 from urllib.parse import parse_qs
 
 import pytest
 
 from host_tools.hub.digital_twins.errors import GraphError
-from host_tools.hub.endpoints.graph_call import PAGE, TOKEN, Call, page_of, with_etag
+from host_tools.hub.endpoints.graph_call import (
+    MAX_QUERY_PAGE,
+    PAGE,
+    TOKEN,
+    Call,
+    page_of,
+    with_etag,
+)
 
 URL = "https://hub.test/models"
 ITEMS = [{"n": number} for number in range(5)]
@@ -27,7 +35,7 @@ def refused(code, what, *arguments):
 def test_pages_follow_each_other_and_keep_the_query():
     query, pages = {"api-version": ["1"], "of": ["a b", "c"]}, []
     while True:
-        page = page_of(call(query, size="2"), ITEMS).document
+        page = page_of(call(query, size="2"), reversed(ITEMS), "n").document
         pages.append(page["value"])
         if page["nextLink"] is None:
             break
@@ -38,27 +46,53 @@ def test_pages_follow_each_other_and_keep_the_query():
     assert pages == [ITEMS[:2], ITEMS[2:4], ITEMS[4:]]
 
 
-@pytest.mark.parametrize(("size", "count"), [(None, PAGE), ("1", 1), ("100", 100), ("007", 7)])
+def test_what_is_deleted_meanwhile_hides_nothing():
+    left, seen, query = [{"n": f"{number:03}"} for number in range(251)], [], {}
+    while True:
+        page = page_of(call(query), list(left), "n").document
+        for item in page["value"]:
+            seen.append(item)
+            left.remove(item)
+        if page["nextLink"] is None:
+            break
+        query = parse_qs(page["nextLink"].partition("?")[2])
+    assert (len(seen), left) == (251, [])
+
+
+@pytest.mark.parametrize(
+    ("size", "count"),
+    [(None, PAGE), ("1", 1), ("100", 100), ("007", 7)]
+    # More than there may be is a wish, and no mistake
+    + [(size, PAGE) for size in ("101", "00000000119", "000000001" + "9" * 5000)],
+)
 def test_how_much_is_on_a_page(size, count):
-    page = page_of(call(size=size), ({"n": n} for n in range(PAGE + 1))).document
+    page = page_of(call(size=size), ({"n": n} for n in range(PAGE + 1)), "n").document
     assert len(page["value"]) == count
     assert page["nextLink"]
 
 
-@pytest.mark.parametrize(
-    "size", ["", "0", "101", "-1", "x", "1.5", "²", "00000000119", "000000001" + "9" * 5000]
-)
+@pytest.mark.parametrize(("size", "count"), [(None, PAGE), ("101", 101), ("1001", 1000)])
+def test_how_much_of_a_query_is_on_a_page(size, count):
+    assert call(size=size).page_size(MAX_QUERY_PAGE) == count
+
+
+@pytest.mark.parametrize("size", ["", "0", "000", "-1", "x", "1.5", "²"])
 def test_a_page_of_another_size(size):
-    assert "not in 1 to 100" in refused("InvalidArgument", page_of, call(size=size), ITEMS)
+    assert "not a number of 1" in refused("InvalidArgument", page_of, call(size=size), ITEMS, "n")
 
 
 @pytest.mark.parametrize(
-    # "", not Base64, not ASCII, not UTF-8, and of others: "graph", "graph -1", "graph 1…", "hub 1"
     "token",
-    ["", "?", "ä", "_w==", "Z3JhcGg=", "Z3JhcGggLTE=", "Z3JhcGggMTIzNDU2Nzg5MDE=", "aHViIDE="],
+    ["", "?", "ä", "_w=="]  # not Base64, not ASCII, not UTF-8
+    + [
+        base64.urlsafe_b64encode(text.encode()).decode()
+        for text in ("graph 999999999", "3", '["graph"]', '["graph", -1]', '["hub", 1, "a"]')
+        + ('["graph", "1"]', '["graph", 1.5, "a"]', '{"graph": 1}', "[" * 100_000)
+    ],
 )
 def test_a_token_of_others(token):
-    assert "none of this service" in refused("BadRequest", page_of, call({TOKEN: [token]}), ITEMS)
+    message = refused("BadRequest", page_of, call({TOKEN: [token]}), ITEMS, "n")
+    assert "none of this service" in message
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[NaN]", b"[" * 100_000])
