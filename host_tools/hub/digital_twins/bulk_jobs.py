@@ -141,7 +141,7 @@ class BulkJobs:
             elif section == "Twins":
                 self._graph.put_twin(str(document.get("$dtId")), document)
             elif section == "Relationships":
-                source, name = (str(document.get(n)) for n in ("$sourceId", "$relationshipId"))
+                source, name = _source(document), str(document.get("$relationshipId"))
                 self._graph.put_relationship(source, name, document)
             elif section != "Header":
                 return f"{section or 'no'} section is known; it is {', '.join(_SECTIONS)}"
@@ -184,6 +184,12 @@ class BulkJobs:
 
 def _reason(error: ContainerError | GraphError) -> str:
     return f"{error.code}: {error.message}" if isinstance(error, GraphError) else str(error)
+
+
+def _source(relationship: JsonObject) -> str:
+    """The documents' sample calls it $dtId, which no relationship has otherwise."""
+    named = relationship.pop("$dtId", None)
+    return str(relationship.get("$sourceId", named))
 
 
 def _parse_places(request: Json) -> JsonObject:

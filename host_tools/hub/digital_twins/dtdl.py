@@ -1,6 +1,6 @@
 """One DTDL v2 document, checked and taken apart: an interface.
 
-What an interface says of others (extends, components, targets) is checked in `families`.
+What an interface says of others (extends, components) is checked in `families`.
 Source: Microsoft, Digital Twins Definition Language v2.
 """
 

@@ -23,17 +23,11 @@ def references(interface: Interface) -> set[str]:
 
 def check_family(interface: Interface, find: Lookup) -> None:
     """Raises: GraphError DTDLParserError for a reference that leads nowhere or where it may
-    not."""
+    not. The target of a relationship may come later, as on the service."""
     for dtmi in sorted(references(interface)):
         if find(dtmi) is None:
             raise dtdl_error(
                 f"{interface.dtmi} refers to {dtmi}, which is neither uploaded nor in this call."
-            )
-    for each in interface.relationships.values():
-        if each.target and find(each.target) is None:
-            raise dtdl_error(
-                f"{interface.dtmi}, relationship {each.name}: its target {each.target} is neither "
-                "uploaded nor in this call."
             )
     whole = with_inherited(interface, find)
     for name, dtmi in whole.components.items():

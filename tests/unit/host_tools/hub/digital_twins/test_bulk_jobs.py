@@ -74,6 +74,20 @@ def test_a_graph_is_read_and_deleted(tmp_path):
     asyncio.run(run())
 
 
+def test_a_relationship_whose_source_is_called_as_in_the_documents_sample(tmp_path):
+    edge = {"$dtId": "floor", "$relationshipId": "s", "$targetId": "room"}
+
+    async def run():
+        graph, jobs = make_jobs()
+        jobs.begin(
+            IMPORT, "i", order(tmp_path, [*LINES, {**edge, "$relationshipName": "contains"}])
+        )
+        assert (await ended(jobs, IMPORT, "i"))["status"] == "succeeded"
+        assert graph.get_relationship("floor", "s")["$sourceId"] == "floor"
+
+    asyncio.run(run())
+
+
 def test_what_is_refused_is_told_and_the_rest_is_taken(tmp_path):
     lines = [*LINES[:7], {"$dtId": "bad", "$metadata": {"$model": "dtmi:no;1"}}, *LINES[7:]]
     lines += ["no JSON", "3", {"Section": "Other"}, {}]

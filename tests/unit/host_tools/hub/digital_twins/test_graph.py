@@ -198,6 +198,20 @@ def test_models_that_derive_from_each_other():
     assert code(graph.models.upload, chain) == "DTDLParserError"
 
 
+def test_the_target_of_a_relationship_may_come_after_its_model():
+    graph = make_graph()
+    base, floor, room = MODELS
+    later = {"@type": "Relationship", "name": "contains", "target": ROOM}
+    graph.models.upload([base, {**floor, "contents": [later]}])
+    for name in ("a", "b"):
+        graph.put_twin(name, {"$metadata": {"$model": FLOOR}})
+    body = {"$relationshipName": "contains", "$targetId": "b"}
+    assert code(graph.put_relationship, "a", "r", body) == "InvalidRelationship"
+    graph.models.upload([room])
+    graph.put_twin("b", {"$metadata": {"$model": ROOM}})
+    assert graph.put_relationship("a", "r", body)["$targetId"] == "b"
+
+
 @pytest.mark.parametrize(
     "document",
     [None, 3, "x", [], [3], [{}], [{"@id": 3}], [[[[]]]], [{"@id": "dtmi:a;1", "contents": 3}]],
