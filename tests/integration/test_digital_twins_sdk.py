@@ -396,7 +396,7 @@ def test_relationships(run):
         wrong(400, "ValidationFailed", "/colour", "floor1", colour="red")
         wrong(400, "ValidationFailed", "/isAccessRestricted", "floor1", isAccessRestricted="no")
         wrong(400, "ValidationFailed", "/$targetId", "floor1", **{"$targetId": 3})
-        wrong(404, "TargetTwinNotFound", "room9", "floor1", **{"$targetId": "room9"})
+        wrong(404, "TargetDigitalTwinNotFound", "room9", "floor1", **{"$targetId": "room9"})
         wrong(404, "DigitalTwinNotFound", "floor9", "floor9")
         refused(400, "JsonPatchInvalid", HttpResponseError, "$targetId",
                 client.update_relationship, "floor1", "to2",

@@ -22,7 +22,12 @@ from host_tools.hub.digital_twins.errors import (
     validation_failed,
 )
 from host_tools.hub.digital_twins.events import CloudEvent
-from host_tools.hub.digital_twins.json_patch import Operation, apply_patch, parse_patch
+from host_tools.hub.digital_twins.json_patch import (
+    Operation,
+    apply_patch,
+    is_source_time,
+    parse_patch,
+)
 from host_tools.hub.digital_twins.language import parse_query
 from host_tools.hub.digital_twins.models import Models
 from host_tools.hub.digital_twins.query import BEGINNING, Found, Place
@@ -67,7 +72,7 @@ class Graph:
             raise precondition_failed(f"The digital twin {twin_id} exists already.")
         if before is None and len(self._twins) >= MAX_TWINS:
             raise GraphError("TwinLimitReached", f"There are {MAX_TWINS} twins already.")
-        document = _object(body)
+        document = _object(body, "$dtId", "$etag")
         self._refuse_decommissioned(model_of(document), before)
         twin = build_twin(twin_id, document, self._model_of_new, self._now())
         self._keep(twin_id, twin)
@@ -134,7 +139,8 @@ class Graph:
     ) -> JsonObject:
         """Create the relationship, or replace it. Raises: GraphError."""
         check_id(relationship_id, "id of the relationship")
-        source, document = self.get_twin(twin_id), _object(body)
+        source = self.get_twin(twin_id)
+        document = _object(body, "$sourceId", "$relationshipId", "$etag")
         before = self._edges.find(twin_id, relationship_id)
         if before is not None and only_new:
             raise precondition_failed(f"The relationship {relationship_id} exists already.")
@@ -158,7 +164,9 @@ class Graph:
         """Raises: GraphError."""
         before = self.get_relationship(twin_id, relationship_id)
         _check_match(before, if_match, f"The relationship {relationship_id}")
-        operations = parse_patch(patch)
+        operations = parse_patch(patch, least=0)
+        if not operations:
+            return before
         for each in operations:
             if each.path[0].startswith("$"):
                 raise patch_invalid(f"/{each.path[0]}: it cannot be changed.")
@@ -269,7 +277,8 @@ class Graph:
         target = self._twins.get(target_id)
         if target is None:
             raise GraphError(
-                "TargetTwinNotFound", f"/$targetId: there is no digital twin {target_id[:128]}."
+                "TargetDigitalTwinNotFound",
+                f"/$targetId: there is no digital twin {target_id[:128]}.",
             )
         dtmi = model_of(target)
         if kind.target and not self.models.is_kind_of(dtmi, kind.target):
@@ -316,13 +325,15 @@ class Graph:
         return iso_time(self._clock())
 
 
-def _object(body: Json) -> JsonObject:
+def _object(body: Json, *given: str) -> JsonObject:
+    """`given` are the members that the service gives itself: null is as good as nothing there."""
     if not isinstance(body, dict):
         raise invalid_argument("The body is not a JSON object.")
-    if None in body.values():
-        name = next(name for name, value in body.items() if value is None)
-        raise validation_failed(f"/{name}: null is no value; leave it out.")
-    return body
+    found: JsonObject = {name: each for name, each in body.items() if each is not None}
+    for name in body:
+        if name not in found and name not in given:
+            raise validation_failed(f"/{name}: null is no value; leave it out.")
+    return found
 
 
 def _refuse_own_members(operation: Operation) -> None:
@@ -330,12 +341,10 @@ def _refuse_own_members(operation: Operation) -> None:
     path = operation.path
     if path[0] in ("$dtId", "$etag"):
         raise patch_invalid(f"/{path[0]}: it cannot be changed.")
-    metadata = path[path.index("$metadata") + 1 :] if "$metadata" in path else None
-    if metadata is None:
+    if "$metadata" not in path:
         return
     is_model = path == ("$metadata", "$model") and operation.kind != "remove"
-    is_time = len(metadata) == 2 and metadata[1] == "sourceTime"
-    if not (is_model or is_time):
+    if not (is_model or is_source_time(path)):
         raise patch_invalid(
             "/{}: of $metadata only $model and sourceTime can be changed.".format("/".join(path))
         )

@@ -1,7 +1,8 @@
 """JSON Patch as Azure Digital Twins takes it: add, replace and remove, in an object.
 
 `replace` and `remove` of what is not there are refused; what the service does then is not
-confirmed. Source: RFC 6901, RFC 6902; Azure Digital Twins, "Manage digital twins".
+confirmed, but for the time at which a value was measured: that one may be replaced before there
+is any. Source: RFC 6901, RFC 6902; Azure Digital Twins, "Manage digital twins".
 """
 
 from __future__ import annotations
@@ -31,11 +32,16 @@ class Operation(NamedTuple):
         return found if self.kind == "remove" else {**found, "value": self.value}
 
 
-def parse_patch(document: Json) -> list[Operation]:
+def parse_patch(document: Json, least: int = 1) -> list[Operation]:
     """Raises: GraphError JsonPatchInvalid."""
-    if not isinstance(document, list) or not 1 <= len(document) <= MAX_OPERATIONS:
-        raise patch_invalid(f"A JSON Patch is an array of 1 to {MAX_OPERATIONS} operations.")
+    if not isinstance(document, list) or not least <= len(document) <= MAX_OPERATIONS:
+        raise patch_invalid(f"A JSON Patch is an array of {least} to {MAX_OPERATIONS} operations.")
     return [_parse_operation(each, f"operation {at}") for at, each in enumerate(document)]
+
+
+def is_source_time(path: tuple[str, ...]) -> bool:
+    """Whether it is `/$metadata/X/sourceTime`, of a twin or in a component."""
+    return "$metadata" in path[:2] and path[-3::2] == ("$metadata", "sourceTime")
 
 
 def apply_patch(document: JsonObject, operations: list[Operation]) -> JsonObject:
@@ -48,12 +54,15 @@ def apply_patch(document: JsonObject, operations: list[Operation]) -> JsonObject
 
 def _apply(document: JsonObject, operation: Operation) -> None:
     node: Json = document
+    is_new_time = operation.kind != "remove" and is_source_time(operation.path)
     for name in operation.path[:-1]:
+        if is_new_time and isinstance(node, dict):
+            node.setdefault(name, {})
         node = node.get(name) if isinstance(node, dict) else None
     if not isinstance(node, dict):
         raise _refused(operation, "its parent is not an object that exists")
     name = operation.path[-1]
-    if operation.kind != "add" and name not in node:
+    if operation.kind != "add" and name not in node and not is_new_time:
         raise _refused(operation, "there is no value yet; use add")
     if operation.kind == "remove":
         del node[name]

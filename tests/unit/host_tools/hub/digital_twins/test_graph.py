@@ -198,6 +198,65 @@ def test_models_that_derive_from_each_other():
     assert code(graph.models.upload, chain) == "DTDLParserError"
 
 
+TIME = "2026-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("verb", "place", "body"),
+    [
+        ("put_twin", ("new",), {"$dtId": None, "$etag": None, "$metadata": {"$model": FLOOR}}),
+        *[
+            (
+                "patch_twin",
+                ("room",),
+                [{"op": "replace", "path": f"/$metadata/{name}/sourceTime", "value": TIME}],
+            )
+            for name in ("temperature", "name")  # one that is set, and one that is not
+        ],
+        *[
+            (
+                "put_relationship",
+                ("floor", "r"),
+                dict.fromkeys(("$sourceId", "$relationshipId", "$etag"), said)
+                | {"$relationshipName": "contains", "$targetId": "room"},
+            )
+            for said in (None, "another")
+        ],
+        ("patch_relationship", ("floor", "r"), []),
+    ],
+)
+def test_what_the_service_was_recorded_to_take(verb, place, body):
+    graph = make_graph()
+    fill(graph)
+    found = getattr(graph, verb)(*place, body)
+    assert found["$etag"] not in (None, "another")
+    if "relationship" in verb:
+        assert (found["$sourceId"], found["$relationshipId"]) == place
+        assert graph.get_relationship(*place) == found
+    else:
+        assert graph.get_twin(*place) == found
+        assert found["$dtId"] == place[0]
+
+
+def test_when_a_value_was_measured_is_kept():
+    graph = make_graph()
+    fill(graph)
+    path = "/$metadata/temperature/sourceTime"
+    patch = [{"op": "replace", "path": path, "value": TIME}]
+    assert graph.patch_twin("room", patch)["$metadata"]["temperature"]["sourceTime"] == TIME
+    graph.patch_twin("room", [{"op": "remove", "path": path}])
+    assert code(graph.patch_twin, "room", [{"op": "remove", "path": path}]) == "JsonPatchInvalid"
+
+
+def test_a_relationship_that_leads_to_nothing():
+    graph = make_graph()
+    fill(graph)
+    body = {"$relationshipName": "contains", "$targetId": "nothing"}
+    with pytest.raises(GraphError) as caught:
+        graph.put_relationship("floor", "n", body)
+    assert (caught.value.code, caught.value.http_status) == ("TargetDigitalTwinNotFound", 404)
+
+
 def test_the_target_of_a_relationship_may_come_after_its_model():
     graph = make_graph()
     base, floor, room = MODELS
