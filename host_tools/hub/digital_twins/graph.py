@@ -205,7 +205,7 @@ class Graph:
     # ---- what queries and lists look at
 
     def query(self, text: str, after: Place = BEGINNING) -> Iterator[Found]:
-        """Raises: GraphError SqlQueryError."""
+        """Raises: GraphError SqlQueryError, TimeoutError."""
         return parse_query(text, self.models.is_kind_of).run(self, after)
 
     def find_twin(self, twin_id: str) -> JsonObject | None:

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 from typing import NamedTuple, Protocol
 
+from host_tools.hub.digital_twins.errors import GraphError
 from host_tools.hub.query.expressions import UNDEFINED, Expression, path
 from host_tools.hub.state.documents import Json, JsonObject
 
 Way = tuple[str, ...]
 Conditions = tuple[tuple[frozenset[str], Expression], ...]
 COUNT = "COUNT"  # the key of its one row; not confirmed
+# Of twins and relationships, for one page: the hub serves nobody else meanwhile, and this takes
+# a PC a second. The service gives up after a time, by the same code.
+MAX_EXAMINED = 200_000
 
 
 class Place(NamedTuple):
@@ -85,6 +89,7 @@ class GraphQuery:
     top: int | None
 
     def run(self, view: View, after: Place = BEGINNING) -> Iterator[Found]:
+        """Raises: GraphError TimeoutError."""
         found = self._rows(view, after.way)
         if self.is_count:
             yield Found(BEGINNING, {COUNT: sum(1 for _ in islice(found, self.top))})
@@ -111,14 +116,15 @@ class GraphQuery:
         first = (
             Row(_mark(each), {start: each}) for each in sorted(self._first(view, start), key=_mark)
         )
-        rows = self._holding(first, after, (), (start,))
+        examined = count(1)
+        rows = self._holding(first, after, examined, (), (start,))
         bound, waiting = {start}, list(self.joins)
         while waiting:
             join = next(j for j in waiting if j.source in bound or j.target in bound)
             waiting.remove(join)
             new = [join.target if join.source in bound else join.source]
             new += [join.edge] if join.edge else []
-            rows = self._holding(_followed(rows, join, view), after, bound, new)
+            rows = self._holding(_followed(rows, join, view), after, examined, bound, new)
             bound = {*bound, *new}
         return (row for row in rows if row.way > after)
 
@@ -134,22 +140,33 @@ class GraphQuery:
             yield from (each for each in found if each is not None)
 
     def _holding(
-        self, rows: Iterator[Row], after: Way, before: Iterable[str], new: Iterable[str]
+        self,
+        rows: Iterator[Row],
+        after: Way,
+        examined: Iterator[int],
+        before: Iterable[str],
+        new: Iterable[str],
     ) -> Iterator[Row]:
         """Those that may lead beyond `after`, and for which every condition holds that can be
-        decided with the `new` aliases, and could not be `before`."""
+        decided with the `new` aliases, and could not be `before`. Raises: GraphError
+        TimeoutError."""
         earlier, now = set(before), {*before, *new}
         checks = [
             condition
             for aliases, condition in self.conditions
             if aliases <= now and (not aliases <= earlier or not earlier)
         ]
-        return (
-            row
-            for row in rows
-            if row.way >= after[: len(row.way)]
-            and all(check(row.by_alias) is True for check in checks)
-        )
+        for row in rows:
+            if row.way < after[: len(row.way)]:
+                continue
+            if next(examined) > MAX_EXAMINED:
+                raise GraphError(
+                    "TimeoutError",
+                    f"The query looks at more than {MAX_EXAMINED} twins and relationships; "
+                    "ask for less at a time.",
+                )
+            if all(check(row.by_alias) is True for check in checks):
+                yield row
 
 
 def _followed(rows: Iterator[Row], join: Join, view: View) -> Iterator[Row]:

@@ -1,10 +1,12 @@
 """The graph without its door: what outlives the hub, what a failing disk leaves, what is told."""
 
-from itertools import islice
+import time
+from itertools import islice, pairwise
 
 import pytest
 from doubles.graph_in_memory import BASE, FLOOR, MODELS, ROOM, interface, make_graph
 
+from host_tools.hub.digital_twins import query
 from host_tools.hub.digital_twins.errors import GraphError
 from host_tools.hub.storage import Storage, StorageError
 
@@ -175,6 +177,34 @@ def test_a_query_that_goes_on_has_every_row_once_and_no_more_than_its_top():
     for size in (1, 2, 5, 100):
         assert list(rows("", size)) == every
         assert list(rows("TOP(7)", size)) == every[:7]
+
+
+def test_a_query_that_looks_at_too_much_ends_soon():
+    graph = make_graph()
+    graph.models.upload(MODELS)
+    names = [f"f{number}" for number in range(24)]
+    for name in names:
+        graph.put_twin(name, {"$metadata": {"$model": FLOOR}})
+    for source in names:
+        for target in names:
+            body = {"$relationshipName": "contains", "$targetId": target}
+            graph.put_relationship(source, target, body)
+    joins = "".join(f" JOIN {b} RELATED {a}.contains" for a, b in pairwise("ABCDEF"))
+    began = time.process_time()
+    with pytest.raises(GraphError) as caught:
+        list(graph.query(f"SELECT COUNT() FROM DIGITALTWINS A{joins} WHERE A.$dtId = 'f0'"))
+    assert (caught.value.code, caught.value.http_status) == ("TimeoutError", 400)
+    assert time.process_time() - began < 2
+
+
+def test_a_query_may_go_on_beyond_what_one_page_of_it_looks_at(monkeypatch):
+    monkeypatch.setattr(query, "MAX_EXAMINED", 51)  # one more: where it goes on
+    graph = make_graph()
+    graph.models.upload(MODELS)
+    for number in range(100):
+        graph.put_twin(f"f{number:02}", {"$metadata": {"$model": FLOOR}})
+    *_, last = islice(graph.query("SELECT * FROM DIGITALTWINS"), 50)
+    assert len(list(graph.query("SELECT * FROM DIGITALTWINS", last.place))) == 50
 
 
 def test_models_that_derive_from_each_other():
