@@ -132,7 +132,8 @@ class _Times:
         earlier = earlier if isinstance(earlier, dict) else {}
         known = {"$model", "$lastUpdateTime", *interface.properties}
         for name in said:
-            if name not in known:
+            # With another model the times of what only the former one had are left over
+            if name not in known and name not in earlier:
                 raise validation_failed(f"{_shown((*place, '$metadata', name))}: unknown name.")
         times: JsonObject = {"$lastUpdateTime": self._last(place, earlier)}
         for name in interface.properties:
@@ -150,7 +151,9 @@ class _Times:
 
     def _entry(self, path: tuple[str, ...], source: Json, earlier: Json) -> JsonObject:
         is_touched = self._touched is None or any(
-            each[: len(path)] == path for each in self._touched
+            # Something in it, or that which it is in
+            each[: len(path)] == path[: len(each)]
+            for each in self._touched
         )
         if not is_touched and isinstance(earlier, dict) and source == earlier.get("sourceTime"):
             return earlier

@@ -10,6 +10,9 @@ from host_tools.hub.digital_twins import query
 from host_tools.hub.digital_twins.errors import GraphError
 from host_tools.hub.storage import Storage, StorageError
 
+TIME = "2026-01-01T00:00:00Z"
+COMPONENT = {"@type": "Component", "name": "part"}
+
 
 def fill(graph):
     graph.models.upload(MODELS)
@@ -91,6 +94,32 @@ def test_times_of_what_was_written_alone_change():
     assert times["temperature"]["lastUpdateTime"] == "1970-01-01T00:16:40.000000Z"
     assert times["name"]["lastUpdateTime"] == "1970-01-01T00:33:20.000000Z"
     assert times["$lastUpdateTime"] == "1970-01-01T00:33:20.000000Z"
+
+
+def test_a_patch_that_changes_the_model_and_takes_away_what_the_new_one_lacks():
+    graph = make_graph()
+    fill(graph)
+    model = {"op": "replace", "path": "/$metadata/$model", "value": FLOOR}
+    assert code(graph.patch_twin, "room", [model]) == "ValidationFailed"
+    changed = graph.patch_twin("room", [{"op": "remove", "path": "/temperature"}, model])
+    assert set(changed["$metadata"]) == {"$model", "$lastUpdateTime"}
+    unknown = [{"op": "add", "path": "/$metadata/temperature/sourceTime", "value": TIME}]
+    assert code(graph.patch_twin, "room", unknown) == "ValidationFailed"
+
+
+def test_times_of_what_is_in_a_component_that_was_written_whole():
+    now = [1000.0]
+    graph = make_graph(now=now)
+    house = interface("dtmi:com:test:House;1", {**COMPONENT, "schema": ROOM})
+    graph.models.upload([*MODELS, house])
+    part = {"$metadata": {}, "temperature": 2, "name": "c"}
+    graph.put_twin("house", {"$metadata": {"$model": "dtmi:com:test:House;1"}, "part": part})
+    now[0] = 2000.0
+    part = {"$metadata": {}, "temperature": 3}
+    graph.patch_twin("house", [{"op": "replace", "path": "/part", "value": part}])
+    times = graph.get_component("house", "part")["$metadata"]
+    assert times["temperature"]["lastUpdateTime"] == "1970-01-01T00:33:20.000000Z"
+    assert set(times) == {"$lastUpdateTime", "temperature"}
 
 
 def test_what_is_told_of_a_change():
@@ -226,9 +255,6 @@ def test_models_that_derive_from_each_other():
     ]
     chain.append(interface("dtmi:com:test:C12;1"))
     assert code(graph.models.upload, chain) == "DTDLParserError"
-
-
-TIME = "2026-01-01T00:00:00Z"
 
 
 @pytest.mark.parametrize(
