@@ -51,6 +51,9 @@ class Conditions:
 
     def _comparison(self, parts: list[Any]) -> Expression:
         left, sign, right = parts
+        if sign in ("=", "!=") and "null" in (left.data, right.data):
+            of = self.build(left if right.data == "null" else right)
+            return _null_test(of, holds=sign == "=")
         return expressions.comparison(str(sign), self.build(left), self.build(right))
 
     def _contained(self, parts: list[Any], is_in: bool = True) -> Expression:
@@ -111,6 +114,16 @@ class Conditions:
             return dtmi == base if is_exact else is_kind_of(dtmi, base)
 
         return decide
+
+
+def _null_test(of: Expression, holds: bool) -> Expression:
+    """Unlike other values null is compared with those of any type."""
+
+    def decide(row: expressions.Document) -> Any:
+        value = of(row)
+        return value if value is expressions.UNDEFINED else (value is None) is holds
+
+    return decide
 
 
 def _name_of(tree: Any) -> str:

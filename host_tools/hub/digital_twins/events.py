@@ -1,7 +1,7 @@
 """What the graph tells of itself, as CloudEvents.
 
-Source: Azure Digital Twins, "Event notifications". The subject of a component's telemetry, and
-the older names of kinds, are not confirmed.
+Source: Azure Digital Twins, "Event notifications", "Create event routes and filters". The older
+names of kinds are not confirmed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _OLDER_OTHER = "DigitalTwinRelationshipChangeNotification"
 
 @dataclass(frozen=True)
 class CloudEvent:
-    """`twin_id` is whose it is; `data` the body."""
+    """`twin_id` is whose it is; `data` the body. The subject of telemetry is its component."""
 
     kind: str
     twin_id: str
@@ -51,15 +51,16 @@ class CloudEvent:
             "type": self.kind,
             "source": self.source,
             "time": self.time,
-            "subject": self.subject,
             "datacontenttype": "application/json",
             "traceparent": f"00-{uuid.uuid4().hex}-{uuid.uuid4().hex[:16]}-01",
         }
-        return {**found, "dataschema": self.schema} if self.schema else found
+        # CloudEvents knows no empty ones
+        more = {"subject": self.subject, "dataschema": self.schema}
+        return found | {name: text for name, text in more.items() if text}
 
     def as_filtered(self) -> JsonObject:
         """What a route's filter looks at."""
-        found: JsonObject = dict(self.attributes())
+        found: JsonObject = {**self.attributes(), "subject": self.subject}
         found["$eventType"] = _OLDER_NAMES.get(self.kind, _OLDER_OTHER)
         found["$body"] = self.data
         return found

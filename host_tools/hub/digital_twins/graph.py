@@ -121,16 +121,22 @@ class Graph:
         operations = [each._replace(path=(name, *each.path)) for each in parse_patch(patch)]
         return self._patch(twin_id, operations, if_match)
 
-    def publish(self, twin_id: str, component: str | None, body: Json, source_time: str) -> None:
-        """Telemetry, which goes to routes and is not kept.
+    def publish(
+        self, twin_id: str, component: str, body: Json, message_id: str, source_time: str = ""
+    ) -> None:
+        """Telemetry, of the twin itself if `component` is "". It goes to routes and is not kept.
         Raises: GraphError DigitalTwinNotFound, ComponentNotFound, ModelNotFound."""
         twin = self.get_twin(twin_id)
-        dtmi, subject = model_of(twin), twin_id
-        if component is not None:
+        dtmi = model_of(twin)
+        if component:
             self._require_component(twin, component)
             dtmi = self.models.whole(dtmi).components[component]
-            subject = f"{twin_id}/{component}"
-        self._tell(events.TELEMETRY, twin_id, subject, body, dtmi, source_time)
+        source, moment = f"{self._host}/digitaltwins/{twin_id}", source_time or self._now()
+        self.routes.tell(
+            CloudEvent(
+                events.TELEMETRY, twin_id, component, source, moment, body, dtmi, message_id
+            )
+        )
 
     # ---- relationships
 
@@ -170,12 +176,12 @@ class Graph:
         for each in operations:
             if each.path[0].startswith("$"):
                 raise patch_invalid(f"/{each.path[0]}: it cannot be changed.")
-        kind = self._relationship_type(self.get_twin(twin_id), str(before["$relationshipName"]))
+        source = self.get_twin(twin_id)
+        kind = self._relationship_type(source, str(before["$relationshipName"]))
         changed = apply_patch(before, operations)
         found = build_relationship(twin_id, relationship_id, changed, kind)
         self._edges.put(found)
-        patch_told: JsonObject = {"patch": [each.described() for each in operations]}
-        self._tell_of_edge(events.RELATIONSHIP_UPDATED, found, patch_told)
+        self._tell_of_edge(events.RELATIONSHIP_UPDATED, found, _told(source, operations))
         return found
 
     def delete_relationship(
@@ -238,11 +244,7 @@ class Graph:
         touched = [each.path for each in operations]
         twin = build_twin(twin_id, changed, self._model_of_new, self._now(), before, touched)
         self._keep(twin_id, twin)
-        patch: JsonObject = {
-            "modelId": model_of(twin),
-            "patch": [each.described() for each in operations],
-        }
-        self._tell(events.TWIN_UPDATED, twin_id, twin_id, patch)
+        self._tell(events.TWIN_UPDATED, twin_id, twin_id, _told(twin, operations))
         return twin
 
     def _keep(self, twin_id: str, twin: JsonObject) -> None:
@@ -305,24 +307,17 @@ class Graph:
         subject = f"{source}/relationships/{edge['$relationshipId']}"
         self._tell(told, source, subject, data)
 
-    def _tell(
-        self,
-        kind: str,
-        twin_id: str,
-        subject: str,
-        data: Json,
-        schema: str = "",
-        time: str = "",
-    ) -> None:
-        if not self.routes.is_any:
-            return
-        is_telemetry = kind == events.TELEMETRY
-        source = f"{self._host}/digitaltwins/{twin_id}" if is_telemetry else self._host
-        moment = time or self._now()
-        self.routes.tell(CloudEvent(kind, twin_id, subject, source, moment, data, schema))
+    def _tell(self, kind: str, twin_id: str, subject: str, data: Json) -> None:
+        if self.routes.is_any:
+            self.routes.tell(CloudEvent(kind, twin_id, subject, self._host, self._now(), data))
 
     def _now(self) -> str:
         return iso_time(self._clock())
+
+
+def _told(twin: JsonObject, operations: list[Operation]) -> JsonObject:
+    """What is told of a patch of `twin`, or of a relationship that begins there."""
+    return {"modelId": model_of(twin), "patch": [each.described() for each in operations]}
 
 
 def _object(body: Json, *given: str) -> JsonObject:

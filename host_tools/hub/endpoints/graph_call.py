@@ -57,6 +57,13 @@ class Call:
         except ValueError as error:
             raise invalid_argument(f"The body is not JSON: {error}") from None
 
+    def text(self, name: str) -> str:
+        """The header `name`, "" without it. Raises: GraphError InvalidArgument."""
+        text = self.headers.get(name, "")
+        if not text.isprintable():  # aiohttp gives lone surrogates for what is no UTF-8
+            raise invalid_argument(f"The header {name} has characters that cannot be printed.")
+        return text
+
     def first(self, name: str) -> str | None:
         return next(iter(self.query.get(name, ())), None)
 

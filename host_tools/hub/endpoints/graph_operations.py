@@ -125,11 +125,11 @@ def _incoming(edge: JsonObject) -> JsonObject:
 
 
 async def publish(hub: Hub, call: Call) -> Answer:
-    twin_id, *component = call.names
-    if not call.headers.get("Message-Id"):
+    twin_id, component = (*call.names, "")[:2]
+    message_id, moment = (call.text(name) for name in ("Message-Id", "Telemetry-Source-Time"))
+    if not message_id:
         raise GraphError("MissingArgument", "The header Message-Id is missing.")
-    moment = call.headers.get("Telemetry-Source-Time", "")
-    hub.graph.publish(twin_id, component[0] if component else None, call.json(), moment)
+    hub.graph.publish(twin_id, component, call.json(), message_id, moment)
     return _DONE
 
 

@@ -13,7 +13,16 @@ def interface(dtmi, *contents, **more):
 
 MODELS = [
     interface(BASE, {"@type": "Property", "name": "name", "schema": "string"}),
-    interface(FLOOR, {"@type": "Relationship", "name": "contains", "target": BASE}, extends=BASE),
+    interface(
+        FLOOR,
+        {
+            "@type": "Relationship",
+            "name": "contains",
+            "target": BASE,
+            "properties": [{"@type": "Property", "name": "since", "schema": "integer"}],
+        },
+        extends=BASE,
+    ),
     interface(
         ROOM,
         {"@type": ["Property", "Temperature"], "name": "temperature", "schema": "double"},

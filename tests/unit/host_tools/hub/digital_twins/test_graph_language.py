@@ -181,6 +181,15 @@ def test_a_join_by_the_twin_its_edge_or_one_of_several(graph):
         ("STARTS_WITH(subject, 'ro') AND ENDS_WITH(subject, 'om')", True),
         ("CONTAINS(subject, 'x')", False),
         ("$body.size > 2", True),
+        ("$body.size != null", True),
+        ("null = $body.size", False),
+        ("$body.inner != null", True),
+        ("$body.none = null", True),
+        ("$body.none != null", False),
+        ("$body.nothing != null", False),
+        ("$body.nothing = null", False),
+        ("NOT $body.nothing = null", False),
+        ("$body.size > null", False),
         ("false", False),
     ],
 )
@@ -188,7 +197,7 @@ def test_a_filter(text, holds):
     event = {
         "type": "Microsoft.DigitalTwins.Twin.Update",
         "subject": "room",
-        "$body": {"size": 3},
+        "$body": {"size": 3, "none": None, "inner": {}},
     }
     assert (parse_filter(text)(event) is True) == holds
 

@@ -100,6 +100,12 @@ def test_a_body_that_is_no_json(body):
     assert refused("InvalidArgument", call(body=body).json).startswith("The body is not JSON")
 
 
+def test_a_header_that_cannot_be_told_on():
+    found = call(**{"Message-Id": "m1", "Broken": "\udcff"})
+    assert (found.text("Message-Id"), found.text("Other")) == ("m1", "")
+    assert "Broken" in refused("InvalidArgument", found.text, "Broken")
+
+
 def test_the_parts_of_a_call():
     whole = call({"a": ["1", "2"]}, body=b'{"b": 3}', **{"If-Match": "x", "If-None-Match": "*"})
     assert (whole.name, whole.first("a"), whole.first("b")) == ("first", "1", None)
