@@ -44,8 +44,8 @@ class _Device:
 
 class Bridge:
     """`twins` is a DigitalTwinsClient, `registry` an IoTHubRegistryManager. `rooms`: for each
-    device that may be created, the room of each of its components. `say` is told what a person
-    should know; `counts` is what was done."""
+    device that may be created, the room of each of its components, which feels it from then on.
+    `say` is told what a person should know; `counts` is what was done."""
 
     def __init__(
         self,
@@ -222,7 +222,7 @@ class Bridge:
                 return None
             twin = self._create(name, dtmi)
         interfaces = interfaces_of(self._twins, twin["$metadata"]["$model"])
-        return _Device(interfaces, self._felt(name))
+        return _Device(interfaces, self._placed(name))
 
     def _hub_twin(self, name: str) -> Any:
         """None: the device was deleted, after an event that comes only now."""
@@ -238,15 +238,28 @@ class Bridge:
         twin: dict[str, Any] = self._twins.upsert_digital_twin(
             name, fresh_twin(dtmi, components, {})
         )
-        for component, room in self._rooms[name].items():
-            self._twins.upsert_relationship(
-                room,
-                f"{room}-{FELT_BY}-{name}-{component}".rstrip("-"),
-                {"$relationshipName": FELT_BY, "$targetId": name, "component": component},
-            )
         self.counts["created"] += 1
         self._say(f"the device {name} is in the graph now")
         return twin
+
+    def _placed(self, name: str) -> dict[str, list[str]]:
+        """The rooms that feel it; those of --rooms begin to. A room may come later than the
+        device: it is tried again with every refresh."""
+        felt = self._felt(name)
+        for component, room in self._rooms.get(name, {}).items():
+            if room in felt.get(component, ()):
+                continue
+            try:
+                self._twins.upsert_relationship(
+                    room,
+                    f"{room}-{FELT_BY}-{name}-{component}".rstrip("-"),
+                    {"$relationshipName": FELT_BY, "$targetId": name, "component": component},
+                )
+            except sdk("azure.core.exceptions").ResourceNotFoundError:
+                self._say_once(f"the room {room} of {name} is not in the graph; create it")
+            else:
+                felt.setdefault(component, []).append(room)
+        return felt
 
     def _felt(self, name: str) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}

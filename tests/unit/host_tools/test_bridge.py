@@ -102,6 +102,8 @@ class Graph:
     publish_component_telemetry = publish_telemetry
 
     def upsert_relationship(self, source, identifier, body):
+        if source not in self.twins:
+            raise ResourceNotFoundError(f"no {source}")
         self.edges[source, identifier] = body
 
     def get_relationship(self, source, identifier):
@@ -268,6 +270,22 @@ def test_a_device_that_nobody_placed_is_said_once():
     assert world.graph.twins["hall"]["temperature"] == 21.5
 
 
+def test_a_room_that_comes_later_than_its_device(world):
+    kitchen = world.graph.twins.pop("kitchen")
+    counts = world.take(TELEMETRY, TELEMETRY)
+    assert counts == {"created": 1, "telemetry": 2}
+    assert world.said == [
+        "the device t1 is in the graph now",
+        "the room kitchen of t1 is not in the graph; create it",
+    ]
+    world.graph.twins["kitchen"] = kitchen
+    world.now_s[0] = REFRESH_S
+    world.take(TELEMETRY)
+    assert world.graph.twins["kitchen"]["temperature"] == 21.5
+    edge = world.graph.edges["kitchen", "kitchen-isFeltBy-t1-zone1"]
+    assert edge["component"] == "zone1"
+
+
 def test_a_device_without_a_model_is_asked_again(world):
     world.twin.additional_properties = {}
     silent = {**TELEMETRY, "model": ""}
@@ -296,7 +314,8 @@ def test_a_device_that_reports_no_section_of_a_component(world):
     assert counts["written"] == 3
 
 
-def test_a_device_of_the_graph_that_no_room_feels(world):
+def test_a_device_of_the_graph_that_no_room_feels():
+    world = World(rooms={})
     world.graph.twins["t1"] = {"$metadata": {"$model": DEVICE}, "zone1": {}}
     edge = {"$relationshipName": "owns", "$targetId": "t1"}
     world.graph.upsert_relationship("house", "owns-t1", edge)
