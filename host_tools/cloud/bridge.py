@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from host_tools.certify.model import Interface
+from host_tools.certify.model import Interface, Property
 from host_tools.certify.schema import fits
 from host_tools.cloud.connection import sdk
 from host_tools.cloud.twins_connection import fresh_twin, interfaces_of
@@ -64,6 +64,7 @@ class Bridge:
         self._parents: dict[tuple[str, str], list[str]] = {}
         self._children: dict[tuple[str, str], list[str]] = {}
         self._values: dict[tuple[str, str], Any] = {}
+        self._properties: dict[str, Mapping[str, Property]] = {}
         self._refreshed_s = clock()
         self._said: set[str] = set()
         self.counts: Counter[str] = Counter()
@@ -115,19 +116,22 @@ class Bridge:
                 self._raise_means(room)
 
     def _reported(self, name: str, reported: dict[str, Any], device: _Device) -> None:
-        """What of it the model declares goes to the twin; set points go to the rooms as well."""
+        """What of it the model declares goes to the twin, and then set points to the rooms."""
         twin = self._twins.get_digital_twin(name)
         operations: list[dict[str, Any]] = []
+        set_points: list[tuple[str, Any]] = []
         for component, interface in device.interfaces.items():
             values = reported.get(component) if component else reported
             place = twin.get(component, {}) if component else twin
             if isinstance(values, dict):
                 operations += self._changes(interface, values, place, component)
                 if SET_POINT in values and SET_POINT in interface.properties:
-                    for room in device.felt.get(component, ()):
-                        self._set(room, SET_POINT, _value(values[SET_POINT]))
+                    rooms = device.felt.get(component, ())
+                    set_points += [(room, _value(values[SET_POINT])) for room in rooms]
         if operations:
             self._twins.update_digital_twin(name, operations)
+        for room, value in set_points:
+            self._set(room, SET_POINT, value)
 
     def _changes(
         self, interface: Interface, values: dict[str, Any], now: dict[str, Any], component: str
@@ -182,10 +186,22 @@ class Bridge:
     def _set(self, twin: str, name: str, value: Any) -> None:
         if value is None or self._get(twin, name) == value:
             return
+        kind = self._properties_of(twin).get(name)
+        if kind is None or not fits(kind.schema, value):
+            self.counts["refused"] += 1
+            self._say_once(f"{twin}/{name}: {value!r} is not of the model's schema, left out")
+            return
         operation = {"op": "add", "path": f"/{name}", "value": value}
         self._twins.update_digital_twin(twin, [operation])
         self._values[twin, name] = value
         self.counts["written"] += 1
+
+    def _properties_of(self, twin: str) -> Mapping[str, Property]:
+        """What its model declares for the twin itself."""
+        if twin not in self._properties:
+            dtmi = self._twins.get_digital_twin(twin)["$metadata"]["$model"]
+            self._properties[twin] = interfaces_of(self._twins, dtmi)[""].properties
+        return self._properties[twin]
 
     # ---- devices
 
@@ -273,8 +289,10 @@ class Bridge:
         if self._clock() - self._refreshed_s < REFRESH_S:
             return
         self._refreshed_s = self._clock()
-        for kept in (self._devices, self._parents, self._children, self._values, self._said):
+        for kept in (self._devices, self._parents, self._children, self._values):
             kept.clear()
+        self._properties.clear()
+        self._said.clear()
 
     def _say_once(self, text: str) -> None:
         if text not in self._said:

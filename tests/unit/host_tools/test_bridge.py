@@ -23,6 +23,8 @@ MODELS = {
         part("Telemetry", "temperature"),
     ],
     DEVICE: [part("Property", "serialNumber", "string"), part("Component", "zone1", ZONE)],
+    ROOM: [part("Property", "temperature"), part("Property", "targetTemperature", "integer")],
+    FLOOR: [part("Property", "averageTemperature")],
 }
 TELEMETRY = {
     "device": "t1",
@@ -199,14 +201,14 @@ def test_what_is_of_no_room_changes_none(world, event, published):
 
 
 def test_reported_properties_become_the_twins(world):
-    said = {"value": 22.5, "ac": 200, "av": 3}
+    said = {"value": 22.0, "ac": 200, "av": 3}
     zone = {"__t": "c", "targetTemperature": said, "highest": 25.0, "strange": 1}
     world.take(change(zone1=zone, serialNumber="7", connectivity="wifi"))
     twin = world.graph.twins["t1"]
-    assert twin["zone1"] == {"$metadata": {}, "targetTemperature": 22.5, "highest": 25.0}
+    assert twin["zone1"] == {"$metadata": {}, "targetTemperature": 22.0, "highest": 25.0}
     assert twin["serialNumber"] == "7"
     assert "connectivity" not in twin
-    assert world.graph.twins["kitchen"]["targetTemperature"] == 22.5
+    assert world.graph.twins["kitchen"]["targetTemperature"] == 22.0
     writes = world.graph.writes
     world.take(change(zone1=zone))
     assert world.graph.writes == writes
@@ -224,6 +226,28 @@ def test_what_the_model_does_not_allow_is_left_out_and_said_once(world):
     assert counts["refused"] == 2
     assert world.said[1:] == ["/zone1/highest: 'very' is not of the model's schema, left out"]
     assert world.graph.twins["t1"]["zone1"] == {"$metadata": {}, "targetTemperature": 20.0}
+
+
+@pytest.mark.parametrize(("value", "kept"), [("warm", {}), (20.5, {"targetTemperature": 20.5})])
+def test_a_set_point_that_the_room_does_not_take_costs_nothing_else(world, value, kept):
+    counts = world.take(change(zone1={"targetTemperature": value, "highest": 25.0}), TELEMETRY)
+    assert world.graph.twins["t1"]["zone1"] == {"$metadata": {}, "highest": 25.0, **kept}
+    assert "targetTemperature" not in world.graph.twins["kitchen"]
+    assert f"kitchen/targetTemperature: {value!r} is not of" in world.said[-1]
+    assert counts["written"] == 3
+
+
+def test_the_device_has_its_set_point_before_the_room(world):
+    world.take(TELEMETRY)
+    order, update = [], world.graph.update_digital_twin
+
+    def note(name, operations):
+        order.append(name)
+        update(name, operations)
+
+    world.graph.update_digital_twin = note
+    world.take(change(zone1={"targetTemperature": 20}))
+    assert order == ["t1", "kitchen"]
 
 
 def test_what_was_reported_before_is_not_lost(world):
