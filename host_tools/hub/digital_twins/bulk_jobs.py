@@ -20,6 +20,7 @@ from host_tools.hub.state.containers import ContainerError, Containers, NoContai
 from host_tools.hub.state.documents import Json, JsonObject, iso_time, parse_json
 from host_tools.hub.state.store import Change, Store
 from host_tools.hub.state.tasks import Tasks
+from host_tools.hub.storage import StorageError
 
 IMPORT, DELETION = "imports", "deletions"
 MAX_KEPT = 20
@@ -107,7 +108,7 @@ class BulkJobs:
         """`work` gives how many were refused."""
         try:
             refused = await work()
-        except (ContainerError, GraphError) as error:
+        except (ContainerError, GraphError, StorageError) as error:
             self._end(kind, job, _FAILED, _reason(error))
         else:
             told = (
@@ -167,6 +168,8 @@ class BulkJobs:
         }
 
     def _end(self, kind: str, job: JsonObject, status: str, reason: str = "") -> None:
+        """In memory first: a job that cannot be kept has ended all the same, and others may
+        begin. Raises: StorageError."""
         now = iso_time(self._clock())
         job |= {"status": status, "lastActionDateTime": now, "finishedDateTime": now}
         if reason:
@@ -182,7 +185,7 @@ class BulkJobs:
             self.delete(kind, job_id)
 
 
-def _reason(error: ContainerError | GraphError) -> str:
+def _reason(error: Exception) -> str:
     return f"{error.code}: {error.message}" if isinstance(error, GraphError) else str(error)
 
 

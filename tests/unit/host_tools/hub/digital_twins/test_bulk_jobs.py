@@ -9,7 +9,7 @@ from doubles.graph_in_memory import FLOOR, MODELS, ROOM, make_graph
 from host_tools.hub.containers import LocalContainers
 from host_tools.hub.digital_twins.bulk_jobs import DELETION, IMPORT, BulkJobs
 from host_tools.hub.digital_twins.errors import GraphError
-from host_tools.hub.storage import Storage
+from host_tools.hub.storage import Storage, StorageError
 
 LINES = [
     {"Section": "Header"},
@@ -114,6 +114,30 @@ def test_a_blob_that_is_not_there_ends_the_job(tmp_path):
         done = await ended(jobs, IMPORT, "i")
         assert done["status"] == "failed"
         assert "cannot be read" in done["error"]["message"]
+
+    asyncio.run(run())
+
+
+def test_a_disk_that_fails_ends_the_job(tmp_path):
+    class Failing(Storage):
+        fails = False
+
+        def write(self, changes):
+            if self.fails:
+                raise StorageError("no space left")
+            super().write(changes)
+
+    async def run():
+        storage = Failing()
+        _, jobs = make_jobs(storage)
+        jobs.begin(IMPORT, "i", order(tmp_path))
+        storage.fails = True
+        done = await ended(jobs, IMPORT, "i")
+        assert done["status"] == "failed"
+        assert done["error"]["message"] == "no space left"
+        storage.fails = False
+        jobs.begin(DELETION, "d", None)
+        assert (await ended(jobs, DELETION, "d"))["status"] == "succeeded"
 
     asyncio.run(run())
 
