@@ -126,12 +126,14 @@ class Models:
         self._wholes.clear()
 
     def delete_all(self) -> Iterator[str]:
-        """Each after those that use it."""
+        """Each after those that use it. Between two of them others may delete as well, or
+        upload what uses them."""
         while self._models:
             free = [dtmi for dtmi in self._models if not any(self._users(dtmi))]
             for dtmi in free:
-                self.delete(dtmi)
-                yield dtmi
+                if dtmi in self._models and not any(self._users(dtmi)):
+                    self.delete(dtmi)
+                    yield dtmi
 
     def whole(self, dtmi: str) -> Interface:
         """The interface with all it extends. Raises: GraphError ModelNotFound."""

@@ -348,6 +348,18 @@ def test_the_target_of_a_relationship_may_come_after_its_model():
     assert graph.put_relationship("a", "r", body)["$targetId"] == "b"
 
 
+def test_models_are_all_deleted_beside_others_who_delete_and_upload_them():
+    graph = make_graph()
+    names = [f"dtmi:com:test:M{number};1" for number in range(3)]
+    graph.models.upload([interface(name) for name in names])
+    deleting = graph.models.delete_all()
+    assert next(deleting) == names[0]
+    graph.models.delete(names[1])
+    user = interface("dtmi:com:test:User;1", extends=names[2])
+    graph.models.upload([user])
+    assert list(deleting) == ["dtmi:com:test:User;1", names[2]]
+
+
 @pytest.mark.parametrize(
     "document",
     [None, 3, "x", [], [3], [{}], [{"@id": 3}], [[[[]]]], [{"@id": "dtmi:a;1", "contents": 3}]],
