@@ -14,12 +14,10 @@ from cryptography import x509
 
 from host_tools.hub.endpoints.mqtt_admission import Refusal
 from host_tools.hub.endpoints.mqtt_link import Link
-from host_tools.hub.provisioning.registrations import (
-    MAX_PAYLOAD_BYTES,
-    Credentials,
-)
-from host_tools.hub.state.documents import Json, JsonObject, iso_time, parse_json
-from host_tools.hub.state.errors import HubError, argument_invalid
+from host_tools.hub.provisioning.documents import check_body, problem
+from host_tools.hub.provisioning.registrations import Credentials
+from host_tools.hub.state.documents import JsonObject
+from host_tools.hub.state.errors import HubError
 from host_tools.hub.state.hub import Hub
 from host_tools.hub.wire import mqtt, topics
 from host_tools.hub.wire import mqtt_packets as p
@@ -110,15 +108,16 @@ class ProvisioningSession:
         request_id, asked = topics.parse_request(query)
         try:
             if is_register:
-                payload = _payload(packet.payload, self._shown.registration_id)
-                self._answer(202, request_id, self._registrations.register(self._shown, payload))
+                check_body(packet.payload, self._shown.registration_id)
+                self._answer(202, request_id, self._registrations.register(self._shown))
             else:
                 operation_id = asked.get("operationId") or ""
                 self._answer(
                     200, request_id, self._registrations.result(self._shown, operation_id)
                 )
         except HubError as error:
-            self._answer(error.http_status, request_id, self._problem(error))
+            told = problem(error, self._hub.clock())
+            self._answer(error.http_status, request_id, told)
         if packet.packet_id is not None:
             self._owed.append(packet.packet_id)
 
@@ -130,28 +129,3 @@ class ProvisioningSession:
             topic += f"&retry-after={self._registrations.retry_after_s}"
         text = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
         self._link.write(mqtt.build_publish(topic, text))
-
-    def _problem(self, error: HubError) -> JsonObject:
-        return {
-            "errorCode": error.code,
-            "trackingId": f"local-{id(error):x}",
-            "message": error.message,
-            "timestampUtc": iso_time(self._hub.clock()),
-        }
-
-
-def _payload(body: bytes, registration_id: str) -> Json:
-    """What the device says of itself. Raises HubError 400004, 413001."""
-    if len(body) > MAX_PAYLOAD_BYTES:
-        raise HubError(413001, "PayloadTooLarge", 413, "The body is longer than 64 KB.")
-    if not body.strip():
-        return None
-    try:
-        found = parse_json(body)
-    except ValueError as error:
-        raise argument_invalid(f"The body is not JSON: {error}.") from None
-    if not isinstance(found, dict):
-        raise argument_invalid("The body is not a JSON object.")
-    if found.get("registrationId", registration_id) != registration_id:
-        raise argument_invalid("The registrationId is another than the connection's.")
-    return found.get("payload")

@@ -131,11 +131,7 @@ class Enrollments:
 
     def _parse(self, name: str, document: JsonObject, former: Enrollment | None) -> Enrollment:
         is_group, now = self._is_group, self._clock()
-        if not _REGISTRATION_ID.fullmatch(name):
-            raise argument_invalid(
-                "An id of an enrolment has 1 to 128 letters, digits and - . _ : with a letter, "
-                "a digit or - at its end."
-            )
+        check_registration_id(name)
         attestation = document.get("attestation")
         keeps = former is not None and _is_without_keys(attestation)
         device_id = "" if is_group else document.get("deviceId") or ""
@@ -166,6 +162,15 @@ class Enrollments:
         self._store.write([Change(self._kind, key, _to_document(enrollment))])
         self._found[key] = enrollment
         return enrollment
+
+
+def check_registration_id(name: str) -> None:
+    """Of a device, or of a group. Raises: HubError 400004."""
+    if not _REGISTRATION_ID.fullmatch(name):
+        raise argument_invalid(
+            "An id of an enrolment has 1 to 128 letters, digits and - . _ : with a letter, "
+            "a digit or - at its end."
+        )
 
 
 def _not_found() -> HubError:

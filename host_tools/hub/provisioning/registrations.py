@@ -4,7 +4,7 @@ There is one hub here, this one, and so every device is assigned to it. A device
 operation, `assigning`, and the result when it asks for that; as with the service it is told how
 long to wait.
 
-Sources: iot-mqtt-connect-to-iot-dps; DPS device REST API 2021-06-01 ("Device Registration
+Sources: iot-mqtt-connect-to-iot-dps; DPS device REST API 2021-10-01 ("Device Registration
 Result"); "IoT Hub Device reprovisioning concepts". What the service answers to a device that
 comes again on the same hub is not documented: here the substatus tells what was done.
 """
@@ -17,7 +17,13 @@ from dataclasses import dataclass, replace
 
 from cryptography import x509
 
-from host_tools.hub.provisioning.enrollments import NEVER, RESET, Enrollment, Enrollments
+from host_tools.hub.provisioning.enrollments import (
+    NEVER,
+    RESET,
+    Enrollment,
+    Enrollments,
+    check_registration_id,
+)
 from host_tools.hub.state.device_authorities import common_name, thumbprints
 from host_tools.hub.state.documents import Json, JsonObject, counter_etag, iso_time
 from host_tools.hub.state.errors import HubError
@@ -29,7 +35,6 @@ from host_tools.hub.wire.sas import SasError, SasToken, parse_token
 RETRY_AFTER_S = 3
 """What a device is told to wait while it is being assigned."""
 TOKEN_POLICY = "registration"
-MAX_PAYLOAD_BYTES = 64 * 1024
 _POLLS, _POLLS_PERIOD_S = 5, 10.0
 _MAX_OPERATIONS = 10_000
 _SCOPE, _REGISTRATION = "id-scope", "registration"
@@ -79,6 +84,14 @@ class Registration:
         return found
 
 
+@dataclass
+class _Operation:
+    """Begun by who has shown this; `registration` is what came of it, when somebody asked."""
+
+    shown: Credentials
+    registration: Registration | None = None
+
+
 class Registrations:
     """`scope` is this service's id scope, made once for a state."""
 
@@ -100,7 +113,7 @@ class Registrations:
         self._host = host
         self.scope = self._scope()
         self._found = {key: _from_document(body) for key, body in store.load(_REGISTRATION)}
-        self._operations: dict[str, tuple[Credentials, Json]] = {}
+        self._operations: dict[str, _Operation] = {}
         self._polls: dict[str, list[float]] = {}
 
     # ---- devices
@@ -108,7 +121,9 @@ class Registrations:
     def admit(
         self, registration_id: str, password: str, certificate: x509.Certificate | None
     ) -> Credentials:
-        """Who connects. Raises: HubError 401002 for a token that is none of this service's."""
+        """Who connects. Raises: HubError 401002 for a token that is none of this service's, 400004
+        for an id that no enrolment could have."""
+        check_registration_id(registration_id)
         if not password:
             if certificate is None:
                 raise _unauthorized("It has sent no token, and shown no certificate.")
@@ -130,32 +145,37 @@ class Registrations:
             raise _unauthorized("The token is not signed by a key of an enrolment.")
         return shown
 
-    def register(self, shown: Credentials, payload: Json) -> JsonObject:
+    def register(self, shown: Credentials) -> JsonObject:
         """Begin; the answer's body. Raises: HubError 401002, 404201, 429001."""
-        if self._enrollment(shown) is None:
-            if self.individual.find(shown.registration_id) is not None:
-                raise _unauthorized("The certificate is not the enrolment's.")
-            raise HubError(404201, "EnrollmentNotFound", 404, "There is no such enrolment.")
+        self._require_enrollment(shown)
         self._count_poll(shown.registration_id)
         if len(self._operations) >= _MAX_OPERATIONS:
             self._operations.pop(next(iter(self._operations)))
         operation_id = f"4.{secrets.token_hex(8)}.{secrets.token_hex(16)}"
-        self._operations[operation_id] = (shown, payload)
+        self._operations[operation_id] = _Operation(shown)
         return {"operationId": operation_id, "status": "assigning"}
 
     def result(self, shown: Credentials, operation_id: str) -> JsonObject:
-        """What has come of the operation. Raises: HubError 404202, 429001."""
-        self._count_poll(shown.registration_id)
+        """What has come of the operation, the same to who asks again. Raises: HubError 404202,
+        429001."""
         begun = self._operations.get(operation_id)
-        if begun is None or begun[0].registration_id != shown.registration_id:
+        # Before it counts: a certificate of one's own making spends nobody's polls
+        if begun is None or begun.shown.registration_id != shown.registration_id:
             raise HubError(404202, "OperationNotFound", 404, "There is no such operation.")
-        registration = self._assign(begun[0], begun[1])
-        del self._operations[operation_id]
+        self._count_poll(shown.registration_id)
+        if begun.registration is None:
+            begun.registration = self._assign(begun.shown)
         return {
             "operationId": operation_id,
-            "status": registration.status,
-            "registrationState": registration.document(self._host),
+            "status": begun.registration.status,
+            "registrationState": begun.registration.document(self._host),
         }
+
+    def look_up(self, shown: Credentials) -> JsonObject:
+        """What has become of the device. Raises: HubError 401002, 404201, 404202, 429001."""
+        self._require_enrollment(shown)
+        self._count_poll(shown.registration_id)
+        return self.get(shown.registration_id)
 
     # ---- services
 
@@ -183,7 +203,7 @@ class Registrations:
 
     # ---- what becomes of a device
 
-    def _assign(self, shown: Credentials, payload: Json) -> Registration:
+    def _assign(self, shown: Credentials) -> Registration:
         name, now = shown.registration_id, self._clock()
         former = self._found.get(name.lower())
         enrollment = self._enrollment(shown)
@@ -251,6 +271,13 @@ class Registrations:
         keys = enrollment.attestation.device_keys(shown.registration_id, enrollment.is_group)
         names = ("primaryKey", "secondaryKey")
         return {"type": "sas", "symmetricKey": dict(zip(names, keys, strict=True))}
+
+    def _require_enrollment(self, shown: Credentials) -> None:
+        """Raises: HubError 401002, 404201."""
+        if self._enrollment(shown) is None:
+            if self.individual.find(shown.registration_id) is not None:
+                raise _unauthorized("The certificate is not the enrolment's.")
+            raise HubError(404201, "EnrollmentNotFound", 404, "There is no such enrolment.")
 
     def _enrollment(self, shown: Credentials) -> Enrollment | None:
         """The one that the device has the credentials of: its own before a group's."""

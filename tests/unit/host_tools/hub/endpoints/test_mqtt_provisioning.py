@@ -14,7 +14,7 @@ from host_tools.hub.endpoints.mqtt_provisioning import (
     admit,
     is_for_provisioning,
 )
-from host_tools.hub.provisioning.registrations import MAX_PAYLOAD_BYTES
+from host_tools.hub.provisioning.documents import MAX_BODY_BYTES
 from host_tools.hub.wire import mqtt
 from host_tools.hub.wire import mqtt_packets as p
 from host_tools.hub.wire.protocol_error import ProtocolError
@@ -178,7 +178,7 @@ def test_who_does_not_listen_is_not_answered(place):
         (REGISTER, b"{", 400, 400004),
         (REGISTER, b"[]", 400, 400004),
         (REGISTER, b'{"registrationId": "other"}', 400, 400004),
-        (REGISTER, b" " * (MAX_PAYLOAD_BYTES + 1), 413, 413001),
+        (REGISTER, b" " * (MAX_BODY_BYTES + 1), 413, 413001),
         (STATUS + "4.0.0", b"", 404, 404202),
         (STATUS, b"", 404, 404202),
     ],

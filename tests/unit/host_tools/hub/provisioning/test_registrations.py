@@ -32,10 +32,10 @@ class Place:
     def admit(self, name="stove", **of_token):
         return self.dps.admit(name, self.token(name, **of_token), None)
 
-    def register(self, name="stove", payload=None, **of_token):
+    def register(self, name="stove", **of_token):
         """The whole dialogue. Returns: the last answer."""
         shown = self.admit(name, **of_token)
-        begun = self.dps.register(shown, payload)
+        begun = self.dps.register(shown)
         assert begun["status"] == "assigning"
         self.hub.clock.now_s += self.dps.retry_after_s
         return self.dps.result(shown, begun["operationId"])
@@ -122,31 +122,50 @@ def test_disabled(place):
 def test_deleted_while_it_waits(place):
     place.dps.individual.put("stove", enrollment(), None)
     shown = place.admit()
-    begun = place.dps.register(shown, None)
+    begun = place.dps.register(shown)
     place.dps.individual.delete("stove")
     answer = place.dps.result(shown, begun["operationId"])
     assert (answer["status"], answer["registrationState"]["errorCode"]) == ("failed", 404201)
 
 
-def test_an_operation_is_for_who_began_it_and_once(place):
+def test_an_operation_is_for_who_began_it(place):
     place.dps.individual.put("stove", enrollment(), None)
     place.dps.individual.put("oven", enrollment(), None)
     stove, oven = place.admit("stove"), place.admit("oven")
-    begun = place.dps.register(stove, None)["operationId"]
+    begun = place.dps.register(stove)["operationId"]
     assert code_of(place.dps.result, oven, begun) == 404202
     assert code_of(place.dps.result, stove, "another") == 404202
-    assert place.dps.result(stove, begun)["status"] == "assigned"
-    assert code_of(place.dps.result, stove, begun) == 404202
+    found = place.dps.result(stove, begun)
+    assert found["status"] == "assigned"
+    # Whoever did not hear it may ask again, and nothing is done twice
+    place.hub.registry.delete("stove")
+    assert place.dps.result(stove, begun) == found
+    assert not place.hub.registry.exists("stove")
+
+
+def test_what_has_become_of_a_device(place):
+    place.dps.individual.put("stove", enrollment(), None)
+    shown = place.admit()
+    assert code_of(place.dps.look_up, shown) == 404202
+    state = place.register()["registrationState"]
+    assert place.dps.look_up(shown) == state
+    place.dps.individual.delete("stove")
+    assert code_of(place.dps.look_up, shown) == 404201
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a b", "stove_", "st\u00f6ve", "x" * 129, "a\n"])
+def test_ids_that_no_enrolment_could_have(place, name):
+    assert code_of(place.dps.admit, name, place.token(), None) == 400004
 
 
 def test_who_asks_too_often_is_told_to_wait(place):
     place.dps.individual.put("stove", enrollment(), None)
     shown = place.admit()
     for _ in range(5):
-        place.dps.register(shown, None)
-    assert code_of(place.dps.register, shown, None) == 429001
+        place.dps.register(shown)
+    assert code_of(place.dps.register, shown) == 429001
     place.hub.clock.now_s += 11
-    place.dps.register(shown, None)
+    place.dps.register(shown)
 
 
 @pytest.mark.parametrize(
