@@ -27,6 +27,7 @@ from aiohttp import web
 from host_tools.hub import certificates
 from host_tools.hub.containers import LocalContainers
 from host_tools.hub.endpoints import amqp, mqtt
+from host_tools.hub.endpoints.dps import add_provisioning
 from host_tools.hub.endpoints.graph import add_digital_twins
 from host_tools.hub.endpoints.managed_identity import PATH, add_managed_identity
 from host_tools.hub.endpoints.rest import rest_app
@@ -252,6 +253,7 @@ class HubServer:
         add_websockets(app, self.hub)
         add_managed_identity(app, self.hub)
         add_digital_twins(app, self.hub)
+        add_provisioning(app, self.hub)
         return app
 
     async def stop(self) -> None:

@@ -21,6 +21,7 @@ from doubles.hub_in_memory import make_hub
 from doubles.mqtt_raw_client import RawClient
 
 from host_tools.hub.endpoints import amqp, mqtt
+from host_tools.hub.endpoints.dps import add_provisioning
 from host_tools.hub.endpoints.rest import rest_app
 from host_tools.hub.listeners import serve_https
 from host_tools.hub.wire.amqp_frames import AMQP_HEADER, SASL_HEADER, build_frame
@@ -145,6 +146,34 @@ def http_stream(hub):
     )
 
 
+def dps_stream(hub):
+    dps = hub.provisioning
+    if dps.individual.find("stove") is None:
+        text = base64.b64encode(b"k" * 32).decode()
+        keys = {"primaryKey": text, "secondaryKey": text}
+        attestation = {"type": "symmetricKey", "symmetricKey": keys}
+        dps.individual.put("stove", {"attestation": attestation}, None)
+    resource = f"{dps.scope}/registrations/stove"
+    token = build_token(resource, b"k" * 32, int(hub.clock()) + 3600, "registration")
+
+    def request(verb, path, body=b""):
+        head = f"{verb} /{resource}{path}?api-version=2021-06-01 HTTP/1.1\r\n"
+        head += f"Host: {hub.host_name}\r\nAuthorization: {token}\r\n"
+        return head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+    # Begun here, for the stream cannot know what an answer will say
+    shown = dps.admit("stove", token, None)
+    begun = dps.register(shown)["operationId"]
+    body = b'{"registrationId": "stove", "payload": {"a": [1, null]}}'
+    return b"".join(
+        (
+            request("PUT", "/register", body),
+            request("GET", f"/operations/{begun}"),
+            request("POST", "", body),
+        )
+    )
+
+
 @contextlib.asynccontextmanager
 async def streams(serve, hub):
     """A front end without TLS, which is not what is tested here. Gives: its port."""
@@ -170,7 +199,9 @@ async def streams(serve, hub):
 @contextlib.asynccontextmanager
 async def http(hub):
     with socket.create_server(("127.0.0.1", 0)) as bound:
-        async with serve_https(bound, None, rest_app(hub)):
+        app = rest_app(hub)
+        add_provisioning(app, hub)
+        async with serve_https(bound, None, app):
             yield bound.getsockname()[1]
 
 
@@ -255,6 +286,7 @@ FRONT_ENDS = {
         lambda hub: hub.c2d.count("d1") > 0,
     ),
     "http": (http_stream, http, lambda hub: hub.twins.get("d1")["tags"] == {"a": {"b": 1}}),
+    "dps": (dps_stream, http, lambda hub: hub.registry.exists("stove")),
 }
 
 

@@ -55,13 +55,15 @@ class Authority:
         )
         return path
 
-    def write_device(self, folder: Path, device_id: str) -> tuple[Path, Path]:
-        """Certificate and key of a device, both DER, as they lie beside config.json."""
+    def sign_device(self, device_id: str) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, device_id)])
-        certificate = self._sign(
-            subject, key.public_key(), self.name, False, None, NOW - DAY, NOW + DAY
-        )
+        made = self._sign(subject, key.public_key(), self.name, False, None, NOW - DAY, NOW + DAY)
+        return made, key
+
+    def write_device(self, folder: Path, device_id: str) -> tuple[Path, Path]:
+        """Certificate and key of a device, both DER, as they lie beside config.json."""
+        certificate, key = self.sign_device(device_id)
         certificate_file, key_file = folder / "device.der", folder / "device.key.der"
         certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.DER))
         key_file.write_bytes(

@@ -9,9 +9,9 @@ import os
 import pytest
 from board_setup import fresh_key
 from certificates_for_tests import Authority
-from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from doubles.device_certificates import certificate, new_key, private
+from enrollments import by_certificate, by_key
 from sdk_process import run_sdk_script
 
 from host_tools.hub.launcher import serving
@@ -90,11 +90,7 @@ class Place:
         return {variable: str(self.folder / file) for variable, file in found.items()}
 
     def of_authority(self, authority, name):
-        folder = self.folder / f"by-{name}"
-        folder.mkdir()
-        certificate_file, key_file = authority.write_device(folder, name)
-        found = x509.load_der_x509_certificate(certificate_file.read_bytes())
-        key = serialization.load_der_private_key(key_file.read_bytes(), None)
+        found, key = authority.sign_device(name)
         return self.files(name, found.public_bytes(serialization.Encoding.PEM), key)
 
 
@@ -104,17 +100,6 @@ def run(folder, kind, scenario):
             await scenario(Place(folder, server, kind))
 
     asyncio.run(whole())
-
-
-def by_key(key, **more):
-    keys = {"primaryKey": key, "secondaryKey": fresh_key()}
-    return {"attestation": {"type": "symmetricKey", "symmetricKey": keys}, **more}
-
-
-def by_certificate(place, *pems, **more):
-    names = ("primary", "secondary")
-    shown = {name: {"certificate": pem.decode()} for name, pem in zip(names, pems, strict=False)}
-    return {"attestation": {"type": "x509", "x509": {place: shown}}, **more}
 
 
 both = pytest.mark.parametrize("kind", ["sync", "aio"])

@@ -6,6 +6,7 @@ import json
 
 from aiohttp import web
 
+from host_tools.hub.endpoints.dps import add_provisioning
 from host_tools.hub.endpoints.rest import rest_app
 from host_tools.hub.wire.sas import build_token
 
@@ -50,7 +51,9 @@ def raw_request(hub, verb, target, body=b"", headers=None, policy="iothubowner")
 
 
 async def exchange(hub, requests, before=None):
-    runner = web.AppRunner(rest_app(hub))
+    app = rest_app(hub)
+    add_provisioning(app, hub)
+    runner = web.AppRunner(app)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
