@@ -218,10 +218,7 @@ class _QueryCompiler:
         (tree,) = where.children
         _check_signs(tree)
         assert isinstance(tree, Tree)
-        if tree.data == "conjunction":
-            yield from tree.children
-        else:
-            yield tree
+        yield from _flattened(tree)
 
     def _build(self, tree: Any) -> Expression:
         return self._conditions.build(tree)
@@ -253,6 +250,15 @@ class _QueryCompiler:
             place = self._place(tuple(str(each) for each in side.children))
             if len(place) == 2 and place[1] == wanted and choices:
                 yield place[0], tuple(unquoted(each.children[0]) for each in choices)
+
+
+def _flattened(tree: Any) -> Iterator[Any]:
+    """The parts of a conjunction, whatever brackets are around some of them."""
+    if tree.data != "conjunction":
+        yield tree
+        return
+    for each in tree.children:
+        yield from _flattened(each)
 
 
 def _check_signs(tree: Any) -> None:

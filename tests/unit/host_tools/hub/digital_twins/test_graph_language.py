@@ -167,7 +167,12 @@ def test_a_query_is_refused_with_the_reason(graph, text, reason):
 
 
 def test_a_join_by_the_twin_its_edge_or_one_of_several(graph):
-    for condition in ("T.$dtId = 'floor'", "R.$dtId IN ['a', 'room']", "'room' = R.$dtId"):
+    for condition in (
+        "T.$dtId = 'floor'",
+        "R.$dtId IN ['a', 'room']",
+        "'room' = R.$dtId",
+        "(IS_NULL(R.no) OR true) AND (NOT IS_NULL(E.no) AND ((T.$dtId = 'floor' AND true)))",
+    ):
         text = "SELECT R.$dtId AS id, E.$relationshipId AS edge FROM DIGITALTWINS T"
         rows = graph.query(f"{text} JOIN R RELATED T.contains E WHERE {condition}")
         assert [each.document for each in rows] == [{"id": "room", "edge": "r"}]
