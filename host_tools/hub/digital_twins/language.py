@@ -228,7 +228,9 @@ class _QueryCompiler:
         found: set[str] = set()
         for path in tree.find_data("path"):
             names = tuple(str(each) for each in path.children)
-            if names[0].lower() != "exact":
+            is_alias = names[0] in self._twins or names[0] in self._edges
+            # The keyword of IS_OF_MODEL reads as a name
+            if is_alias or names[0].lower() != "exact":
                 found.add(self._place(names)[0])
         if any(True for _ in tree.find_data("call")) and not self._join_trees:
             found.add(self._root)

@@ -179,6 +179,20 @@ def test_a_join_by_the_twin_its_edge_or_one_of_several(graph):
 
 
 @pytest.mark.parametrize(
+    ("condition", "count"),
+    [
+        (f"IS_OF_MODEL(Exact, '{ROOM}')", 1),
+        (f"IS_OF_MODEL(Exact, '{BASE}', exact)", 0),
+        ("Exact.$metadata.$model = 'none'", 0),
+        (f"Exact.$metadata.$model = '{ROOM}'", 1),
+    ],
+)
+def test_an_alias_may_be_called_as_the_one_keyword_among_arguments(graph, condition, count):
+    text = "SELECT Exact FROM DIGITALTWINS T JOIN Exact RELATED T.contains"
+    assert len(list(graph.query(f"{text} WHERE T.$dtId = 'floor' AND {condition}"))) == count
+
+
+@pytest.mark.parametrize(
     ("text", "holds"),
     [
         ("true", True),
