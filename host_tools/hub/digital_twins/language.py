@@ -74,7 +74,7 @@ _TRUE.2: /true\b/i
 _FALSE.2: /false\b/i
 _NULL.2: /null\b/i
 COMPARISON: "<=" | ">=" | "!=" | "=" | "<" | ">"
-NAME: /[A-Za-z_$][A-Za-z0-9_$]*/
+NAME: /[A-Za-z_$][A-Za-z0-9_$]*/ | /\[\[[A-Za-z_$][A-Za-z0-9_$]*\]\]/
 INT: /[0-9]{1,9}(?![0-9.])/
 NUMBER: /-?[0-9]{1,18}(\.[0-9]{1,18})?([eE][+-]?[0-9]{1,3})?/
 STRING: /'([^'\\\x00-\x1f]|\\.)*'/ | /"([^"\\\x00-\x1f]|\\.)*"/
@@ -122,7 +122,17 @@ def _parse(text: str, start: str) -> Tree[Token]:
 
 @cache
 def _grammar() -> Lark:
-    return Lark(_GRAMMAR, parser="lalr", start=["query", "filter"])
+    return Lark(
+        _GRAMMAR,
+        parser="lalr",
+        start=["query", "filter"],
+        lexer_callbacks={"NAME": _without_brackets},
+    )
+
+
+def _without_brackets(name: Token) -> Token:
+    """[[From]] is a name even if From alone is a keyword."""
+    return name.update(value=name.strip("[]"))
 
 
 class _QueryCompiler:

@@ -65,6 +65,8 @@ def ids(graph, condition):
         "T.text IN ['x', 'Abc']",
         "T.text NIN ['x', 'y']",
         "(T.text = 'no' OR T.size = 2.5)",
+        "T.[[text]] = 'Abc'",
+        "[[T]].[[inner]].deep IN [[[T]].inner.deep]",
     ],
 )
 def test_conditions_that_the_full_one_alone_fulfils(graph, condition):
@@ -164,6 +166,12 @@ def test_a_query_is_refused_with_the_reason(graph, text, reason):
         list(graph.query(text))
     assert caught.value.code == "SqlQueryError"
     assert reason in caught.value.message
+
+
+def test_a_name_that_is_a_keyword_is_written_in_brackets(graph):
+    text = "SELECT [[From]].$dtId AS [[Select]] FROM DIGITALTWINS [[From]]"
+    (row,) = graph.query(f"{text} WHERE [[From]].$dtId = 'room'")
+    assert row.document == {"Select": "room"}
 
 
 def test_a_join_by_the_twin_its_edge_or_one_of_several(graph):
