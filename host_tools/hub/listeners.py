@@ -121,6 +121,9 @@ async def swept(hub: Hub) -> AsyncIterator[None]:
                 hub.sweep()
             except StorageError as error:
                 _LOG.error("%s", error)
+            except Exception:  # noqa: BLE001 - it is logged, under a name that ruff does not know
+                # A fault of ours costs one second's sweep: without any, nothing ends in time
+                _LOG.exception("the hub's time could not pass")
 
     task = asyncio.create_task(sweep())
     try:

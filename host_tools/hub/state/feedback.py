@@ -110,6 +110,7 @@ class Feedback:
         Raises: HubError 412002 when the lock is lost."""
         self._expire()
         self._return(self._unlock(lock))
+        self._tell_if_due()
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call `callback` when a batch is due. Returns: the way to stop."""
@@ -146,11 +147,8 @@ class Feedback:
     def _return(self, records: list[_Record]) -> None:
         for each in records:
             each.deliveries += 1
-        given_up = [each for each in records if each.deliveries >= MAX_DELIVERIES]
-        self._drop(given_up)
-        kept = [each for each in records if each not in given_up]
-        self._waiting = sorted([*kept, *self._waiting], key=lambda each: each.number)
-        self._tell_if_due()
+        self._waiting = sorted([*records, *self._waiting], key=lambda each: each.number)
+        self._drop([each for each in records if each.deliveries >= MAX_DELIVERIES])
 
     def _drop(self, records: list[_Record]) -> None:
         if records:
@@ -160,10 +158,12 @@ class Feedback:
 
     def _expire(self) -> None:
         now = self._clock()
-        for lock, (end_s, _) in list(self._locked.items()):
-            if end_s <= now:
-                self._return(self._unlock(lock))
+        ended = [lock for lock, (end_s, _) in self._locked.items() if end_s <= now]
+        self._return([record for lock in ended for record in self._unlock(lock)])
         self._drop([each for each in self._waiting if each.added_s + TTL_S <= now])
+        if ended:
+            # Last, for who is told comes back here for its next batch
+            self._tell_if_due()
 
 
 def _key(number: int) -> str:

@@ -7,12 +7,14 @@ import socket
 import pytest
 from aiohttp import web
 
+from host_tools.hub import listeners
 from host_tools.hub.listeners import (
     ServerError,
     bind,
     exposed_address,
     own_address,
     serve_https,
+    swept,
 )
 
 SECRET = b"SharedAccessSignature sr=x&sig=c2VjcmV0"
@@ -92,3 +94,32 @@ def test_an_address_of_another_machine_cannot_be_bound():
 def test_our_own_address_is_one_that_can_be_bound():
     address = own_address() or "127.0.0.1"
     bind(address, 0, "--mqtt-port").close()
+
+
+class _Unswept:
+    """A hub in which time cannot pass."""
+
+    def __init__(self):
+        self.sweeps = 0
+        self.is_swept_again = asyncio.Event()
+
+    def sweep(self):
+        self.sweeps += 1
+        if self.sweeps == 2:
+            self.is_swept_again.set()
+        raise ZeroDivisionError
+
+    async def stop(self):
+        pass
+
+
+def test_a_fault_of_ours_does_not_end_the_sweeping_and_is_logged(caplog, monkeypatch):
+    monkeypatch.setattr(listeners, "_SWEEP_S", 0)
+
+    async def until_swept_again():
+        hub = _Unswept()
+        async with swept(hub):
+            await asyncio.wait_for(hub.is_swept_again.wait(), 5)
+
+    asyncio.run(until_swept_again())
+    assert "ZeroDivisionError" in caplog.text

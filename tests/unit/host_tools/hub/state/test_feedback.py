@@ -125,6 +125,29 @@ def test_a_locked_batch_is_nobody_elses_until_its_minute_is_over():
     assert told(hub) == []
 
 
+def test_batches_whose_minutes_end_at_once_come_back_together():
+    hub = make_hub("d1", "d2", "d3")
+    taken = []
+
+    def take():
+        while (batch := hub.feedback.next()) is not None:
+            taken.append(batch)
+
+    hub.feedback.subscribe(take)
+    for device_id in ("d1", "d2", "d3"):
+        for _ in range(50):
+            hub.c2d.send(device_id, Message(b"x", ack="full"))
+        hub.c2d.purge(device_id)
+    assert [len(batch.records) for batch in taken] == [64, 64]
+    first = [each.records for each in taken]
+    taken.clear()
+    hub.clock.now_s += 61
+    hub.sweep()
+    # The last one holds what had not filled a batch before
+    assert [each.records for each in taken[:2]] == first
+    assert [len(batch.records) for batch in taken] == [64, 64, 22]
+
+
 def test_the_tenth_time_it_is_let_go_a_record_is_given_up():
     hub = make_hub("d1")
     send(hub)
