@@ -86,7 +86,7 @@ class Grants:
     def check(self, path: str, token: str) -> Grant:
         """Whether a token is good for a path, without remembering it. Raises: HubError 401003."""
         audiences = (IOT_HUB, EVENT_HUBS) if self._is_of_events(path) else (IOT_HUB,)
-        return self.hub.authorize(token, path, SERVICE_CONNECT, audiences)
+        return self.hub.authorize(token, SERVICE_CONNECT, audiences)
 
     def cover(self, address: str) -> bool:
         """Whether a token that still holds is good for the address, by whole segments."""

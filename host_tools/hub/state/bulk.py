@@ -122,7 +122,8 @@ def _identity(entry: JsonObject) -> JsonObject:
 
 
 def _etag(entry: JsonObject, name: str) -> str:
-    etag = entry.get(name)
+    """Azure IoT Explorer writes `etag`, others `eTag`."""
+    etag = {each.lower(): value for each, value in entry.items()}.get(name.lower())
     if not isinstance(etag, str):
         raise argument_invalid(f"The entry has no {name} to match.")
     return etag

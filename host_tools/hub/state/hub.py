@@ -101,12 +101,12 @@ class Hub:
         )
 
     def authorize(
-        self, token: str, path: str, permission: str, audiences: tuple[str, ...] = (IOT_HUB,)
+        self, token: str, permission: str, audiences: tuple[str, ...] = (IOT_HUB,)
     ) -> Grant:
-        """Check what a service client shows: a shared access signature for `path` with
-        `permission`, or Entra's token for one of `audiences`. Raises: HubError 401003."""
+        """Check what a service client shows: a shared access signature with `permission`, or
+        Entra's token for one of `audiences`. Raises: HubError 401003."""
         if is_signature(token):
-            return self.policies.authorize(token, path, permission)
+            return self.policies.authorize(token, permission)
         return self.entra.authorize(token, *audiences)
 
     def is_own_host(self, host: str) -> bool:

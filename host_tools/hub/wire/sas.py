@@ -44,17 +44,27 @@ class SasToken:
     def is_signed_by(self, key: bytes) -> bool:
         return hmac.compare_digest(_sign(self.resource, self.expiry, key), self.signature)
 
+    @property
+    def path(self) -> str:
+        """What of the host the token is for; "" for all of it."""
+        return "/".join(self._place()[1:])
+
+    def is_for_host(self, host_names: Collection[str]) -> bool:
+        """Whether the resource is, or lies under, one of `host_names` (lower case; any port, with
+        or without a scheme)."""
+        return _without_port(self._place()[0]).lower() in host_names
+
     def covers(self, host_names: Collection[str], path: str) -> bool:
-        """Whether the resource is one of `host_names` (lower case; any port, with or without a
-        scheme) and `path` lies under it, by whole segments: `hub/devices/d` covers `devices/d/x`
-        and not `devices/d2`.
-        """
-        scheme, separator, rest = unquote(self.resource).partition("://")
-        host, *prefix = (rest if separator else scheme).strip("/").split("/")
-        if _without_port(host).lower() not in host_names:
-            return False
+        """Whether the token is for one of `host_names`, and `path` lies under its resource, by
+        whole segments: `hub/devices/d` covers `devices/d/x` and not `devices/d2`."""
+        prefix = self._place()[1:]
         segments = path.strip("/").split("/") if path.strip("/") else []
-        return segments[: len(prefix)] == prefix
+        return self.is_for_host(host_names) and segments[: len(prefix)] == prefix
+
+    def _place(self) -> list[str]:
+        """The host, then the segments of the path."""
+        scheme, separator, rest = unquote(self.resource).partition("://")
+        return (rest if separator else scheme).strip("/").split("/")
 
 
 def parse_token(text: str) -> SasToken:

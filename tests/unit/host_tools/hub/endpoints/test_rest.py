@@ -1,6 +1,7 @@
 """The door by raw HTTP: what SDKs never send, and what they must be able to rely on."""
 
 import asyncio
+import base64
 import gzip
 import json
 
@@ -60,6 +61,20 @@ def test_ids_are_split_from_the_path_before_they_are_decoded():
         assert reply.headers["iothub-errorcode"] == "IotHubFormatError"
     assert ask(hub, "PUT", "/devices/a%2Fb", {}).status == 400
     assert ask(hub, "GET", "http://hub.example.net/devices/calf").status == 200
+
+
+def test_calls_as_azure_iot_explorer_makes_them():
+    """The path encoded as a whole, every token for one place, ETags in other letters."""
+    hub = make_hub("d1")
+    key = base64.b64decode(hub.policies.get("iothubowner").primary_key)
+    resource, expiry_s = "localhost/devices/query", int(hub.clock()) + 60
+    shown = {"Authorization": build_token(resource, key, expiry_s, "iothubowner")}
+    assert ask(hub, "GET", "/twins%2Fd1" + VERSION, headers=shown).json["deviceId"] == "d1"
+    query = {"query": "SELECT * FROM devices"}
+    assert len(ask(hub, "POST", "/devices%2Fquery" + VERSION, query, shown).json) == 1
+    entry = {"etag": "*", "id": "d1", "importMode": "deleteIfMatchEtag"}
+    assert ask(hub, "POST", "/devices" + VERSION, [entry], shown).status == 200
+    assert ask(hub, "GET", "/devices%2Fd1" + VERSION, headers=shown).status == 404
 
 
 def test_unknown_places_and_verbs():

@@ -34,21 +34,21 @@ def test_default_policies_allow_what_they_say_and_no_more():
         token = _policy_token(hub, name)
         for permission in PERMISSIONS:
             if permission in allowed:
-                grant = hub.policies.authorize(token, "twins/d1", permission)
+                grant = hub.policies.authorize(token, permission)
                 assert grant.policy == name
                 assert grant.scope == "hub"
                 assert grant.expiry_s == int(hub.clock()) + 60
             else:
-                code = _refusal(hub.policies.authorize, token, "", permission)
+                code = _refusal(hub.policies.authorize, token, permission)
                 assert code == 401003
 
 
 def test_both_keys_hold_and_another_does_not():
     hub = make_hub()
-    hub.policies.authorize(_policy_token(hub, "service", primary=False), "", "ServiceConnect")
+    hub.policies.authorize(_policy_token(hub, "service", primary=False), "ServiceConnect")
     other = make_hub()
     token = _policy_token(other, "service")
-    assert _refusal(hub.policies.authorize, token, "", "ServiceConnect") == 401003
+    assert _refusal(hub.policies.authorize, token, "ServiceConnect") == 401003
 
 
 def test_expired_foreign_or_broken_tokens_are_refused():
@@ -56,21 +56,29 @@ def test_expired_foreign_or_broken_tokens_are_refused():
     for token in (
         _policy_token(hub, "service", ttl_s=-301),
         _policy_token(hub, "service", "elsewhere.example.net"),
-        _policy_token(hub, "service", "hub.example.net/devices/d1"),
         _policy_token(hub, "service").replace("skn=service", "skn=iothubowner"),
         _policy_token(hub, "service").partition("&skn")[0],
         "",
         "Bearer x",
     ):
-        assert _refusal(hub.policies.authorize, token, "twins/d1", "ServiceConnect")
-    hub.policies.authorize(_policy_token(hub, "service", ttl_s=-299), "", "ServiceConnect")
+        assert _refusal(hub.policies.authorize, token, "ServiceConnect")
+    hub.policies.authorize(_policy_token(hub, "service", ttl_s=-299), "ServiceConnect")
+
+
+def test_a_policys_token_holds_for_the_whole_hub_and_for_a_device_only_on_its_path():
+    hub = make_hub("d1")
+    token = _policy_token(hub, "iothubowner", "hub.example.net/devices/query")
+    assert hub.policies.authorize(token, "ServiceConnect").policy == "iothubowner"
+    assert _refusal(hub.policies.authenticate_device, "d1", token) == 401003
+    token = _policy_token(hub, "device", "hub.example.net/devices/d1")
+    assert hub.policies.authenticate_device("d1", token).policy == "device"
 
 
 def test_hosts_are_compared_without_case_and_port():
     hub = make_hub()
     for host in ("HUB.Example.NET", "hub.example.net:8443", "localhost", "127.0.0.1:443"):
         token = _policy_token(hub, "service", host)
-        hub.policies.authorize(token, "messages/devicebound", "ServiceConnect")
+        hub.policies.authorize(token, "ServiceConnect")
         assert hub.is_own_host(host)
     assert not hub.is_own_host("example.net")
 

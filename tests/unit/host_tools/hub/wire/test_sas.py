@@ -82,6 +82,9 @@ def test_prefixes_hold_by_whole_segments():
     assert with_scheme.covers({"hub"}, "localhub/consumergroups/x")
     assert not with_scheme.covers({"hub"}, "localhub2")
     assert not with_scheme.covers({"sb:"}, "localhub")
+    assert (token.path, hub_wide.path, with_scheme.path) == ("devices/d1", "", "localhub")
+    assert with_scheme.is_for_host({"hub"})
+    assert not with_scheme.is_for_host({"localhub"})
 
 
 def test_the_clock_may_be_off_by_five_minutes():
