@@ -385,3 +385,53 @@ def test_there_is_no_door_without_tls_unless_it_is_asked_for(folder):
             assert server.emulator_connection_string() is None
 
     asyncio.run(run())
+
+
+def test_who_knows_only_the_hubs_own_string_finds_the_events(folder):
+    """As az iot hub monitor-events does it with uamqp, which is asked for no more than that."""
+    script = """
+    from urllib.parse import quote_plus
+    import uamqp
+    from azure.iot.hub.sastoken import SasToken
+
+    text = os.environ["IOTHUB_CONNECTION_STRING"]
+    host, policy, key = (part.partition("=")[2] for part in text.split(";"))
+    host = host.partition(":")[0]
+    token = str(SasToken(host + "/messages/events", key, policy))
+    user = f"{quote_plus(policy + '@sas.root.' + host)}:{quote_plus(token)}@{host}"
+    asking = uamqp.ReceiveClient(f"amqps://{user}/messages/events/$management", prefetch=1)
+    try:
+        asking.receive_message_batch(max_batch_size=1)
+        raise AssertionError("not redirected")
+    except uamqp.errors.LinkRedirect as redirect:
+        address = redirect.address.decode()
+        assert redirect.hostname.decode() == host, redirect.hostname
+    finally:
+        asking.close()
+
+    name = address.replace("amqps://", "").split("/")[1]
+    def proof():
+        return uamqp.authentication.SASTokenAuth.from_shared_access_key(
+            f"sb://{host}/{name}", policy, key)
+
+    client = uamqp.ReceiveClient(address, auth=proof())
+    client.open()
+    told = client.mgmt_request(
+        uamqp.Message(application_properties={"name": name}), b"READ",
+        op_type=b"com.microsoft:eventhub",
+        status_code_field=b"status-code", description_fields=b"status-description").get_data()
+    client.close()
+    found = []
+    for number in told[b"partition_ids"]:
+        source = uamqp.address.Source(
+            f"amqps://{host}/{name}/ConsumerGroups/$Default/Partitions/{number.decode()}")
+        source.set_filter(b"amqp.annotation.x-opt-enqueuedtimeutc > 0")
+        reader = uamqp.ReceiveClient(source, auth=proof(), timeout=2000)
+        for message in reader.receive_messages_iter():
+            found.append(b"".join(message.get_data()))
+            if len(found) % 2 == 0:
+                break
+        reader.close()
+    assert {b"a0", b"b0"} <= set(found), found
+    """
+    run_script(folder, script, ten_of_each)

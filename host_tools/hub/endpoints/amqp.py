@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from host_tools.hub.endpoints.amqp_cbs import build_cbs_route
 from host_tools.hub.endpoints.amqp_connection import Connection
 from host_tools.hub.endpoints.amqp_devicebound import build_devicebound_route
-from host_tools.hub.endpoints.amqp_events import build_events_route
+from host_tools.hub.endpoints.amqp_events import build_events_route, build_redirect_route
 from host_tools.hub.endpoints.amqp_feedback import build_feedback_route
-from host_tools.hub.endpoints.amqp_management import build_management_route
+from host_tools.hub.endpoints.amqp_management import build_management_routes
 from host_tools.hub.endpoints.amqp_nodes import Grants, Route
 from host_tools.hub.state.hub import Hub
 from host_tools.hub.tls import abort
@@ -43,7 +43,8 @@ def build_routes(grants: Grants) -> Sequence[Route]:
         build_devicebound_route(grants),
         build_events_route(grants),
         build_feedback_route(grants),
-        build_management_route(grants),
+        build_redirect_route(grants),
+        *build_management_routes(grants),
     )
 
 

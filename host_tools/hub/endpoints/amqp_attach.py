@@ -17,7 +17,6 @@ from host_tools.hub.wire.amqp_performatives import (
     SENDER,
     SETTLED,
     Attach,
-    Error,
     Source,
     Target,
 )
@@ -62,7 +61,7 @@ def refuse_link(session: Session, attach: Attach, error: LinkError) -> None:
     link = Link(session, attach, "")
     session.links[link.handle] = link
     _answer(session, attach, source, target, None)
-    link.detach(Error(error.condition, str(error)))
+    link.detach(error.told())
 
 
 def _answer(

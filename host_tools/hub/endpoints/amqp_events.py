@@ -13,14 +13,14 @@ from dataclasses import dataclass
 
 from host_tools.hub.endpoints.amqp_link import LinkError
 from host_tools.hub.endpoints.amqp_nodes import NOT_FOUND, Grants, Route
-from host_tools.hub.endpoints.amqp_outgoing import OutgoingLink
+from host_tools.hub.endpoints.amqp_outgoing import OutgoingLink, Sender
 from host_tools.hub.state.consumers import Stolen
 from host_tools.hub.state.errors import HubError
 from host_tools.hub.state.hub import Hub
 from host_tools.hub.state.telemetry import Event, Telemetry
 from host_tools.hub.wire.amqp_message import Data, Message, Properties
 from host_tools.hub.wire.amqp_performatives import Attach, Error, Source
-from host_tools.hub.wire.amqp_types import Described, Long, Symbol, Timestamp
+from host_tools.hub.wire.amqp_types import Described, Long, Symbol, Timestamp, UShort
 
 SELECTOR = "apache.org:selector-filter:string"
 METRICS = "com.microsoft:enable-receiver-runtime-metric"
@@ -33,6 +33,13 @@ _FILTER = re.compile(
     r"amqp\.annotation\.x-opt-(offset|sequence-number|enqueued-time(?:-utc)?) *"
     r"(>=?) *'(-?[0-9]{1,19}|@latest)'"
 )
+# As az iot hub monitor-events writes it
+_OLD_FILTER = re.compile(r"amqp\.annotation\.x-opt-(enqueuedtimeutc) *(>=?) *([0-9]{1,19})")
+# There az iot hub monitor-events asks where the events are, and Microsoft's sample that makes an
+# Event Hubs connection string of IoT Hub's
+_ASKED_WHERE = r"messages/events/\$management"
+# Clients of Event Hubs know no other
+_PORT = 5671
 
 
 def build_events_route(grants: Grants) -> Route:
@@ -45,9 +52,26 @@ def build_events_route(grants: Grants) -> Route:
     )
 
 
+def build_redirect_route(grants: Grants) -> Route:
+    """Source: AMQP 1.0 part 2 "Transport", section 2.8.17 (link errors)."""
+
+    def redirect(link: OutgoingLink, match: re.Match[str]) -> Sender:
+        host = grants.hub.host_name
+        address = f"amqps://{host}:{_PORT}/{grants.hub.event_hub_name}/$management"
+        where: dict[object, object] = {
+            Symbol("hostname"): host,
+            Symbol("network-host"): host,
+            Symbol("port"): UShort(_PORT),
+            Symbol("address"): address,
+        }
+        raise LinkError("the events are elsewhere", "amqp:link:redirect", where)
+
+    return Route(_ASKED_WHERE, outgoing=redirect)
+
+
 @dataclass(frozen=True)
 class _Start:
-    """`kind` is offset, sequence-number or enqueued-time; `value` None is the latest."""
+    """`kind` is offset, sequence-number or a name of the time; `value` None is the latest."""
 
     kind: str
     is_inclusive: bool
@@ -171,11 +195,11 @@ def _parse_start(attach: Attach) -> _Start:
         return _Start("offset", False, None)
     match = None
     if isinstance(text, str) and len(text) <= _MAX_FILTER_CHARS:
-        match = _FILTER.fullmatch(text.strip())
+        match = _FILTER.fullmatch(text.strip()) or _OLD_FILTER.fullmatch(text.strip())
     if match is None:
         raise LinkError("the filter is not one of a position", "amqp:invalid-field")
     value = None if match[3] == "@latest" else int(match[3])
-    return _Start(match[1].removesuffix("-utc"), match[2] == ">=", value)
+    return _Start(match[1], match[2] == ">=", value)
 
 
 def _epoch(attach: Attach) -> int | None:

@@ -18,7 +18,16 @@ SERIAL = 1 << 32  # sequence numbers count modulo this (RFC 1982)
 
 
 class LinkError(AmqpError):
-    """The peer's fault on one link, which is detached with it."""
+    """The peer's fault on one link, which is detached with it. `info` is for programs."""
+
+    def __init__(
+        self, message: str, condition: str, info: dict[object, object] | None = None
+    ) -> None:
+        super().__init__(message, condition)
+        self.info = info
+
+    def told(self) -> Error:
+        return Error(self.condition, str(self), self.info)
 
 
 class SessionError(AmqpError):

@@ -1,10 +1,12 @@
 """`$management` of the Event Hubs-compatible endpoint: which partitions there are, and how far.
 
-The token comes with each request; the link itself needs none.
+The token comes with each request, or has come by `$cbs`; the link itself needs none.
 Source: AMQP Management (working draft); the replies as azure-eventhub 5.15 reads them.
 """
 
 from __future__ import annotations
+
+import re
 
 from host_tools.hub.endpoints.amqp_nodes import Grants, Route
 from host_tools.hub.endpoints.amqp_requests import Reply, RequestNode
@@ -17,31 +19,46 @@ _HUB = "com.microsoft:eventhub"
 _PARTITION = "com.microsoft:partition"
 
 
-def build_management_route(grants: Grants) -> Route:
+def build_management_routes(grants: Grants) -> tuple[Route, ...]:
+    """One for all, and the one to which those are sent who ask where the events are."""
+    own = re.escape(grants.hub.event_hub_name) + r"/\$management"
+    return tuple(_route(pattern, grants) for pattern in (r"\$management", own))
+
+
+def _route(pattern: str, grants: Grants) -> Route:
     node = RequestNode(lambda request: _answer(grants, request))
-    return Route(r"\$management", node.open_requests, node.open_replies, needs_grant=False)
+    return Route(pattern, node.open_requests, node.open_replies, needs_grant=False)
 
 
 def _answer(grants: Grants, request: Message) -> Reply:
     asked, hub = request.application_properties, grants.hub
-    token, name, kind = asked.get("security_token"), asked.get("name"), asked.get("type")
-    if isinstance(token, bytes):
-        token = token.decode("utf-8", "replace")
+    name, kind = asked.get("name"), asked.get("type")
     if asked.get("operation") != "READ" or not isinstance(name, str):
         return Reply(400, "Not a READ with a name.")
-    if not isinstance(token, str):
-        return Reply(401, "The request carries no security_token.")
     if name.lower() not in (hub.event_hub_name.lower(), "messages/events"):
         return Reply(404, f"The messaging entity {name} could not be found.")
-    try:
-        grants.check(name, token)
-    except HubError as error:
-        return Reply(error.http_status, error.message)
+    if (refusal := _refusal(grants, name, asked.get("security_token"))) is not None:
+        return refusal
     if kind == _HUB:
         return Reply(200, "OK", _describe_hub(hub, name))
     if kind == _PARTITION:
         return _describe_partition(hub, name, asked.get("partition"))
     return Reply(400, "The type is neither an event hub nor a partition.")
+
+
+def _refusal(grants: Grants, name: str, token: object) -> Reply | None:
+    """None: who asks may know."""
+    if token is None and grants.cover(name):
+        return None
+    if isinstance(token, bytes):
+        token = token.decode("utf-8", "replace")
+    if not isinstance(token, str):
+        return Reply(401, "The request carries no security_token.")
+    try:
+        grants.check(name, token)
+    except HubError as error:
+        return Reply(error.http_status, error.message)
+    return None
 
 
 def _describe_hub(hub: Hub, name: str) -> dict[object, object]:

@@ -1,7 +1,7 @@
 """SASL as the service offers it: most clients prove themselves later, by CBS.
 
 MSSBCBS, ANONYMOUS and EXTERNAL let anybody in, who then may reach nothing but `$cbs`. PLAIN with
-a token as the password (`policy@sas.root.hub`) is a proof of its own.
+a token as the password (`policy@sas.root.hub`) is a proof of its own, for what the token names.
 Source: AMQP 1.0 part 5 "Security", section 5.3; RFC 4616 (PLAIN).
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 from host_tools.hub.endpoints.amqp_nodes import Grants
 from host_tools.hub.state.errors import HubError
 from host_tools.hub.wire.amqp_performatives import SaslInit, SaslMechanisms, SaslOutcome
+from host_tools.hub.wire.sas import SasError, is_signature, parse_token
 
 # Python's uamqp leaves unless MSSBCBS is offered.
 MECHANISMS = SaslMechanisms(("MSSBCBS", "PLAIN", "ANONYMOUS", "EXTERNAL"))
@@ -29,7 +30,13 @@ def _is_plain_proof(response: bytes, grants: Grants) -> bool:
     if len(parts) != 3:
         return False
     try:
-        grants.put(grants.hub.host_name, parts[2].decode("utf-8"))
-    except (HubError, UnicodeDecodeError):
+        token = parts[2].decode("utf-8")
+        grants.put(f"{grants.hub.host_name}/{_path_of(token)}", token)
+    except (HubError, SasError, UnicodeDecodeError):
         return False
     return True
+
+
+def _path_of(token: str) -> str:
+    """What is asked for with it: nothing but the token says so. Raises: SasError."""
+    return parse_token(token).path if is_signature(token) else ""

@@ -206,7 +206,7 @@ class Session:
         try:
             action()
         except LinkError as error:
-            link.detach(Error(error.condition, str(error)))
+            link.detach(error.told())
 
     def _on_attach(self, attach: Attach) -> None:
         if attach.handle > HANDLE_MAX:

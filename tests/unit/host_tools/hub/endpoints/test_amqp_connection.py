@@ -81,9 +81,23 @@ def test_sasl_plain_with_a_token_is_a_proof(client):
     assert kinds(client.attach_sender(C2D, "/messages/devicebound")) == [Attach, Flow]
 
 
+def test_sasl_plain_is_a_proof_of_what_the_token_names(client):
+    token = client.token(resource="hub.example.net/messages/serviceBound").encode()
+    assert sasl(client, "PLAIN", b"\0service@sas.root.hub\0" + token) == 0
+    client.reader.await_header()
+    client.open()
+    assert kinds(client.attach_sender(C2D, "/messages/devicebound")) == [Attach, Detach]
+
+
 @pytest.mark.parametrize(
     ("mechanism", "response"),
-    [("PLAIN", b"\0a\0b"), ("PLAIN", b"\xff"), ("PLAIN", None), ("SCRAM-SHA-1", b"")],
+    [
+        ("PLAIN", b"\0a\0b"),
+        ("PLAIN", b"\0a\0SharedAccessSignature b"),
+        ("PLAIN", b"\xff"),
+        ("PLAIN", None),
+        ("SCRAM-SHA-1", b""),
+    ],
 )
 def test_sasl_refuses(client, mechanism, response):
     assert sasl(client, mechanism, response) == 1

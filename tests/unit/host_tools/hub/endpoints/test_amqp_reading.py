@@ -9,6 +9,7 @@ from doubles.hub_in_memory import make_hub
 from host_tools.hub.endpoints.amqp_events import METRICS, SELECTOR
 from host_tools.hub.state.c2d import Message as C2dMessage
 from host_tools.hub.state.consumers import MAX_READERS
+from host_tools.hub.wire.amqp_frames import SASL_HEADER
 from host_tools.hub.wire.amqp_message import Message, Properties, Value
 from host_tools.hub.wire.amqp_performatives import (
     RECEIVER,
@@ -18,6 +19,7 @@ from host_tools.hub.wire.amqp_performatives import (
     Detach,
     Disposition,
     Released,
+    SaslInit,
     Source,
     Target,
 )
@@ -90,6 +92,7 @@ def test_a_filter_of_no_position(client, selector):
         ("amqp.annotation.x-opt-sequence-number > '0'", [b"b", b"c"]),
         (position("sequence-number >= '0'"), [b"a", b"b", b"c"]),
         (position("enqueued-time-utc > '0'"), [b"a", b"b", b"c"]),
+        ("amqp.annotation.x-opt-enqueuedtimeutc > 0", [b"a", b"b", b"c"]),
         (position("offset > '@latest'"), [b"c"]),
         (None, [b"c"]),
     ],
@@ -217,7 +220,6 @@ def manager(client):
         (400, {"operation": "WRITE"}),
         (400, {"name": ULong(3)}),
         (400, {"type": "com.microsoft:other"}),
-        (401, {"security_token": None}),
         (401, {"security_token": "rubbish"}),
         (401, {"security_token": b"\xff"}),
         (404, {"name": "other"}),
@@ -227,6 +229,39 @@ def manager(client):
 )
 def test_what_is_not_told_of_partitions(manager, status, changes):
     assert manage(manager, **changes)[0] == status
+
+
+def test_who_has_shown_a_token_needs_none_in_the_request(manager):
+    assert manage(manager, security_token=None)[0] == 200
+    manager.hub.clock.now_s += 3600
+    assert manage(manager, security_token=None)[0] == 401
+
+
+@pytest.mark.parametrize("resource", ["", "/messages/events"])
+def test_who_asks_where_the_events_are_is_told(resource):
+    """As az iot and Microsoft's sample do it: SASL PLAIN, and a link that is refused."""
+    client = Client(make_hub("d1"))
+    host = client.hub.host_name
+    client.raw(SASL_HEADER.to_bytes())
+    token = client.token(resource=host + resource).encode()
+    (outcome,) = client.say(SaslInit("PLAIN", b"\0service@sas.root.hub\0" + token))
+    assert outcome.code == 0
+    client.reader.await_header()
+    client.open()
+    attached, detached = attach(client, f"amqps://{host}/messages/events/$management")
+    assert (attached.source, detached.error.condition) == (None, "amqp:link:redirect")
+    assert detached.error.info == {
+        "hostname": host,
+        "network-host": host,
+        "port": 5671,
+        "address": f"amqps://{host}:5671/hub/$management",
+    }
+
+
+def test_there_the_partitions_are_told_as_well(client):
+    client.attach_sender(CBS_OUT + 10, "hub/$management")
+    client.attach_receiver(CBS_IN + 10, "amqps://hub.example.net:5671/hub/$management")
+    assert manage(client, security_token=None)[0] == 200
 
 
 def test_what_is_told_of_partitions(manager):
