@@ -8,6 +8,7 @@ annotations and link properties as azure-eventhub 5.15 sends and reads them.
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass
 
@@ -40,6 +41,8 @@ _OLD_FILTER = re.compile(r"amqp\.annotation\.x-opt-(enqueuedtimeutc) *(>=?) *([0
 _ASKED_WHERE = r"messages/events/\$management"
 # Clients of Event Hubs know no other
 _PORT = 5671
+
+_LOG = logging.getLogger(__name__)
 
 
 def build_events_route(grants: Grants) -> Route:
@@ -108,7 +111,7 @@ class _Reader:
                 if not self._read:
                     return
                 self._next = self._read[0].sequence_number + 1
-            self._link.send(self._build(self._read.pop()))
+            self._send(self._read.pop())
 
     def on_settled(self, delivery_id: int, state: object) -> None:
         """Readers keep their own place; what they do with an event is their affair."""
@@ -120,6 +123,13 @@ class _Reader:
     def _on_event(self, event: Event) -> None:
         if event.partition == self._partition:
             self.on_credit()
+
+    def _send(self, event: Event) -> None:
+        try:
+            self._link.send(self._build(event))
+        except UnicodeEncodeError as error:
+            # A state of earlier versions may hold such an event, before which nobody could begin
+            _LOG.error("event %s is passed over: %s", event.offset, error)
 
     def _end(self, reason: Stolen) -> None:
         self._link.detach(Error(_STOLEN, reason.message))

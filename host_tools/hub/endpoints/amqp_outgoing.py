@@ -64,10 +64,11 @@ class OutgoingLink(Link):
 
     def send(self, message: Message) -> int:
         """Queue a message. Returns: the delivery id that `on_settled` will name."""
+        payload = build_message(message)
         delivery_id = self.session.next_delivery_id()
         if not self.sends_settled:
             self._unsettled.add(delivery_id)
-        self._queue.append((delivery_id, build_message(message)))
+        self._queue.append((delivery_id, payload))
         self.pump()
         return delivery_id
 

@@ -103,10 +103,20 @@ def _bag(headers: dict[str, str]) -> Bag:
     for name, value in headers.items():
         lower = name.lower()
         if lower in _SYSTEM:
-            bag[_SYSTEM[lower]] = value
+            bag[_SYSTEM[lower]] = _text(value)
         elif lower.startswith(_APPLICATION):
-            bag[name[len(_APPLICATION) :]] = value
+            bag[name[len(_APPLICATION) :]] = _text(value)
     return bag
+
+
+def _text(value: str) -> str:
+    """aiohttp leaves bytes that are no UTF-8 as surrogates, which nobody could be sent again;
+    they are Latin-1, as headers were of old (RFC 9110, section 5.5)."""
+    octets = value.encode("utf-8", "surrogateescape")
+    try:
+        return octets.decode("utf-8")
+    except UnicodeDecodeError:
+        return octets.decode("latin-1")
 
 
 def _parse_batch(document: Json) -> list[tuple[bytes, Bag]]:

@@ -106,6 +106,19 @@ def test_from_where_on(client, selector, found):
     assert bodies(client) == found
 
 
+@pytest.mark.parametrize("bag", [{"room": "K\udcfcche"}, {"$.uid": "K\udcfcche"}])
+def test_an_event_that_cannot_be_told_is_passed_over(client, bag, caplog):
+    publish(client, b"a")
+    client.hub.telemetry.append("d1", b"b", bag)
+    publish(client, b"c")
+    attach(client, of_partition(client), selector=position("offset > '-1'"))
+    transfers = client.grant(READER, 10)
+    first = transfers[0].delivery_id
+    assert [transfer.delivery_id for transfer in transfers] == [first, first + 1]
+    assert bodies(client) == [b"a", b"c"]
+    assert "event 512 is passed over" in caplog.text
+
+
 def test_a_filter_of_another_kind_is_passed_over(client):
     source = Source(of_partition(client), filter={Symbol("other"): "x"})
     client.say(Attach("l", READER, RECEIVER, UNSETTLED, 0, source, Target()))

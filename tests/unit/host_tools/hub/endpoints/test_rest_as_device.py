@@ -46,6 +46,15 @@ def test_an_event():
     assert '"scope":"device"' in event.annotations["iothub-connection-auth-method"]
 
 
+def test_a_header_that_is_no_utf8_is_latin1():
+    hub = make_hub("d1")
+    for room in ("a", "K\udcfcche", "K\u00fcche"):
+        headers = {**own(hub), "iothub-app-room": room, "iothub-messageid": room}
+        assert ask(hub, "POST", EVENTS, b"x", headers).status == 204
+    found = [(event.properties["room"], event.system["message-id"]) for event in told(hub)]
+    assert found == [("a", "a"), ("K\u00fcche", "K\u00fcche"), ("K\u00fcche", "K\u00fcche")]
+
+
 def test_a_batch_of_events():
     hub = make_hub("d1")
     headers = {**own(hub), "Content-Type": "application/vnd.microsoft.iothub.json"}
