@@ -155,3 +155,12 @@ def negation(of: Expression) -> Expression:
 
 def is_defined(of: Expression) -> Expression:
     return lambda document: of(document) is not UNDEFINED
+
+
+def starts_with(of: Expression, beginning: Expression) -> Expression:
+    def decide(document: Document) -> Any:
+        text, start = of(document), beginning(document)
+        both = isinstance(text, str) and isinstance(start, str)
+        return text.startswith(start) if both else UNDEFINED
+
+    return decide

@@ -236,12 +236,31 @@ class _Builder(Transformer[Token, Any]):
         return expressions.path(parts[0])
 
     def call(self, parts: list[Any]) -> Expression:
-        if parts[0].upper() != "IS_DEFINED" or len(parts) != 2:
+        function = _FUNCTIONS.get((parts[0].upper(), len(parts) - 1))
+        if function is None:
             raise QueryError(_unknown_function(parts[0]))
-        return expressions.is_defined(parts[1])
+        return function(*parts[1:])
 
     def path(self, parts: list[Token]) -> tuple[str, ...]:
-        return tuple(_READERS.get(each.type, str)(each) for each in parts)
+        return _below_source(tuple(_READERS.get(each.type, str)(each) for each in parts))
+
+
+# By name and number of arguments. Only IS_DEFINED is documented for twins; Azure IoT Explorer
+# searches with the other
+_FUNCTIONS: dict[tuple[str, int], Callable[..., Expression]] = {
+    ("IS_DEFINED", 1): expressions.is_defined,
+    ("STARTSWITH", 2): expressions.starts_with,
+}
+
+
+def _below_source(keys: tuple[str, ...]) -> tuple[str, ...]:
+    """A path may begin with what is asked: `devices.deviceId`, as az iot writes it, is `deviceId`.
+    No twin and no job has such a name of its own."""
+    for source in reversed(_SOURCES):
+        names = source.split(".")
+        if len(keys) > len(names) and [each.lower() for each in keys[: len(names)]] == names:
+            return keys[len(names) :]
+    return keys
 
 
 # How the parts of a path are written: as text, or, as configurations.[[my-config]] is, in brackets
@@ -255,5 +274,6 @@ def _unknown_function(name: Token) -> str:
     known = ", ".join(AGGREGATES)
     return (
         f"At character {(name.start_pos or 0) + 1}: the function {name} is not known for twins "
-        f"and jobs; there are IS_DEFINED(path) in conditions and {known} in the select list."
+        "and jobs; there are IS_DEFINED(path) and STARTSWITH(path, text) in conditions and "
+        f"{known} in the select list."
     )

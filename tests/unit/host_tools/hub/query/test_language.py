@@ -82,6 +82,15 @@ def rows(text):
         ("NOT tags.location.floor = 2", "two"),
         ("tags.location.floor = 2 OR deviceId = 'three'", "one three"),
         ("NOT (tags.location.floor = 2 AND deviceId = 'three')", "one two"),
+        # As az iot and Azure IoT Explorer write them
+        ("devices.deviceId = 'one'", "one"),
+        ("Devices.tags.location.floor = 1", "two"),
+        ("devices.modules.deviceId = 'one'", "one"),
+        ("IS_DEFINED(devices.tags.quoted)", "two"),
+        ("STARTSWITH(devices.deviceId, 't')", "two three"),
+        ("NOT startswith(deviceId, 't')", "one"),
+        ("STARTSWITH(tags.location.floor, '2') OR STARTSWITH(deviceId, 2)", ""),
+        ("NOT STARTSWITH(tags.quoted, 'x')", "two"),
         # Only primitives are compared
         ("tags.location = tags.location", "three"),
         ("properties.reported.list = properties.reported.list", ""),
@@ -104,6 +113,20 @@ def test_columns_are_named_after_their_last_part_or_alias_and_left_out_where_und
         {"deviceId": "two", "floor": 1, "p": "Redmond43"},
         {"deviceId": "three"},
     ]
+
+
+def test_paths_may_begin_with_the_source_everywhere():
+    text = (
+        "SELECT devices.connectionState, COUNT(devices.modelId) AS n FROM devices "
+        "WHERE devices.deviceId != 'x' GROUP BY devices.connectionState"
+    )
+    assert rows(text) == [
+        {"connectionState": "Connected", "n": 1},
+        {"connectionState": "Disconnected", "n": 0},
+    ]
+    modules = parse_query("select * from devices.modules where devices.deviceId = 'one'")
+    assert list(modules.matching(DEVICES)) == DEVICES[:1]
+    assert rows("SELECT devices FROM devices WHERE deviceId = 'one'") == [{}]
 
 
 def test_aggregates_ignore_what_is_no_number():
@@ -147,6 +170,7 @@ def test_sources():
         ("SELECT * FROM devices ORDER BY a", "At character 23: 'ORDER'"),
         ("SELECT * FROM rooms", "FROM 'rooms' is not known"),
         ("SELECT * FROM devices WHERE STARTS_WITH(a, 'b')", "At character 29: the function"),
+        ("SELECT * FROM devices WHERE STARTSWITH(a)", "At character 29: the function"),
         ("SELECT MEDIAN(a) FROM devices", "At character 8: the function MEDIAN"),
         ("SELECT SUM() FROM devices", "SUM needs a path"),
         ("SELECT deviceId FROM devices.jobs", "only be asked for with SELECT *"),
