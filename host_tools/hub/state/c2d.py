@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from host_tools.hub.state import errors
 from host_tools.hub.state.connections import Connections
-from host_tools.hub.state.documents import Json, JsonObject
+from host_tools.hub.state.documents import LAST_S, Json, JsonObject
 from host_tools.hub.state.feedback import SUCCESS, Feedback, is_wanted
 from host_tools.hub.state.identity import split_key
 from host_tools.hub.state.registry import Registry
@@ -36,7 +36,8 @@ _OPTIONAL_TEXTS = ("message_id", "correlation_id", "user_id", "content_type", "c
 class Message:
     """One message. The sender fills the first group; the hub the second.
 
-    `expires_s` is unix seconds (None: the default TTL); `ack` one of ACKNOWLEDGEMENTS;
+    `expires_s` is unix seconds (None: the default TTL; later than LAST_S, as .NET's
+    DateTime.MaxValue is when it is rounded: LAST_S); `ack` one of ACKNOWLEDGEMENTS;
     `properties` are application properties, None standing for a name without value.
     """
 
@@ -190,8 +191,8 @@ class C2d:
         message.to = f"/devices/{device_id}/messages/devicebound"
         message.sequence_number = next(self._numbers)
         message.enqueued_s = now
-        if message.expires_s is None:
-            message.expires_s = now + DEFAULT_TTL_S
+        expires_s = now + DEFAULT_TTL_S if message.expires_s is None else message.expires_s
+        message.expires_s = min(expires_s, LAST_S)
 
     def _expire(self, device_id: str) -> bool:
         """Returns: whether a lock ran out, so that a message waits again."""
@@ -271,4 +272,8 @@ def _from_document(document: Json) -> Message:
     fields = dict(document)
     body = fields.pop("body")
     assert isinstance(body, str)
-    return Message(base64.b64decode(body), **fields)  # type: ignore[arg-type]
+    message = Message(base64.b64decode(body), **fields)  # type: ignore[arg-type]
+    if message.expires_s is not None:
+        # States of earlier versions may hold a time that no device can be told
+        message.expires_s = min(message.expires_s, LAST_S)
+    return message

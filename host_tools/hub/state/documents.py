@@ -13,6 +13,7 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 JsonObject: TypeAlias = "dict[str, Json]"
 
 NEVER = "0001-01-01T00:00:00Z"
+LAST_S = 253_402_300_799  # the end of the year 9999, the last that `iso_time` can print
 
 _ISO_TIME = re.compile(
     r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)?", re.ASCII
@@ -46,7 +47,7 @@ def parse_json(text: bytes | str) -> Json:
 
 
 def iso_time(unix_s: float | None) -> str:
-    """ISO 8601 UTC with microseconds; None is the "never" of IoT Hub."""
+    """ISO 8601 UTC with microseconds; None is the "never" of IoT Hub. At most LAST_S."""
     if unix_s is None:
         return NEVER
     moment = _EPOCH + timedelta(seconds=unix_s)

@@ -556,6 +556,17 @@ async def test_qos_0_completes_by_being_sent(place):
 
 
 @scenario
+async def test_an_expiry_beyond_all_years_holds_up_no_message(place):
+    place.hub.c2d.send("dev1", Message(b"m1", expires_s=253_402_300_800))
+    place.hub.c2d.send("dev1", Message(b"m2"))
+    dev1 = await place.device()
+    await dev1.subscribe((DEVICEBOUND, 1))
+    first = await dev1.message()
+    assert (first.payload, "&%24.exp=9999-12-31" in first.topic) == (b"m1", True)
+    assert (await dev1.message()).payload == b"m2"
+
+
+@scenario
 async def test_properties_that_fit_no_topic_end_the_message_not_the_connection(place):
     dev1 = await place.device()
     await dev1.subscribe((DEVICEBOUND, 1))

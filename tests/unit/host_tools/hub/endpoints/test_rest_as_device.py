@@ -101,6 +101,13 @@ def test_a_message_fetched_and_completed():
     assert hub.c2d.count("d1") == 0
 
 
+def test_a_message_that_never_expires():
+    hub = make_hub("d1")
+    hub.c2d.send("d1", Message(b"hello", expires_s=253_402_300_800))
+    found = ask(hub, "GET", MESSAGES + VERSION, headers=own(hub))
+    assert (found.status, found.headers["iothub-expiry"][:10]) == (200, "9999-12-31")
+
+
 def test_a_message_abandoned_then_rejected():
     hub = make_hub("d1")
     hub.c2d.send("d1", Message(b"hello", ack="negative"))

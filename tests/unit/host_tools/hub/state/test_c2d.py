@@ -3,6 +3,7 @@ from doubles.hub_in_memory import make_hub
 from expect import raises
 
 from host_tools.hub.state.c2d import Message
+from host_tools.hub.state.documents import iso_time
 from host_tools.hub.state.errors import HubError
 
 
@@ -86,6 +87,20 @@ def test_messages_expire_by_default_or_as_they_say():
     assert hub.c2d.count("d1") == 2
     hub.clock.now_s += 3600
     assert hub.c2d.next("d1").body == b"long"
+
+
+def test_an_expiry_that_cannot_be_printed_is_the_last_that_can(tmp_path):
+    hub = make_hub("d1", path=tmp_path / "state")
+    for expires_s in (253_402_300_800, 1e15):
+        message = hub.c2d.send("d1", Message(b"x", expires_s=expires_s))
+        assert iso_time(message.expires_s) == "9999-12-31T23:59:59.000000Z"
+    # As earlier versions have stored it
+    message = hub.c2d.next("d1")
+    message.expires_s = 1e15
+    hub.c2d.abandon("d1", message.lock)
+    hub.storage.close()
+    hub = make_hub(path=tmp_path / "state")
+    assert iso_time(hub.c2d.next("d1").expires_s) == "9999-12-31T23:59:59.000000Z"
 
 
 def test_sizes_and_acknowledgements_are_checked():
