@@ -44,13 +44,22 @@ class LocalContainers:
     def _folder(self, uri: str) -> Path:
         if not self._has_folders:
             raise ContainerError("folders are not for a hub that other machines reach (--expose)")
-        parts = urlsplit(uri)
-        folder = Path(unquote(parts.path))
-        if parts.netloc not in ("", "localhost") or not folder.is_absolute():
-            raise ContainerError("a folder is written as file:///absolute/path")
+        folder = _path(uri)
         if not folder.is_dir():
             raise ContainerError(f"there is no folder {folder}")
         return folder
+
+
+def _path(uri: str) -> Path:
+    """Raises: ContainerError."""
+    try:
+        parts = urlsplit(uri)
+        path = Path(unquote(parts.path))
+        if parts.netloc in ("", "localhost") and path.is_absolute():
+            return path
+    except ValueError:
+        pass  # a host in brackets that is no address
+    raise ContainerError("a folder is written as file:///absolute/path")
 
 
 def _read_file(path: Path) -> bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TypeVar
@@ -32,6 +33,7 @@ KEPT = 20
 _LINES_A_TURN = 50
 _KIND = "transfer"
 
+_LOG = logging.getLogger(__name__)
 
 _Item = TypeVar("_Item", str, bytes)
 
@@ -102,6 +104,10 @@ class Transfers:
                 await self._import(job, order)
         except ContainerError as error:
             self._end(job, FAILED, str(error))
+        except Exception:  # noqa: BLE001 - it is logged, under a name that ruff does not know
+            # A fault of ours costs this job, not all that come after it
+            _LOG.exception("%s has failed", job["jobId"])
+            self._end(job, FAILED, "A fault of the hub itself; its log tells which.")
         else:
             self._end(job, COMPLETED)
 

@@ -41,6 +41,9 @@ def test_a_folder(tmp_path):
     [
         "file://elsewhere/tmp",
         "file:relative",
+        "file://[x/y",
+        "file://[x]/y",
+        "http://[x/y",
         "https://account.blob.core.windows.net/c?sig=x",
         "http://192.0.2.1/c",
         "http://localhost.example/c",

@@ -6,6 +6,7 @@ import json
 from doubles.hub_in_memory import make_hub
 from expect import raises
 
+from host_tools.hub.containers import LocalContainers
 from host_tools.hub.state.containers import ContainerError
 from host_tools.hub.state.errors import HubError
 
@@ -175,6 +176,37 @@ def test_what_cannot_be_reached_is_a_failed_job():
         assert (done["status"], done["failureReason"]) == ("failed", "there is no devices.txt")
 
     run(scene)
+
+
+def test_an_address_that_is_none_is_a_failed_job_and_the_next_can_begin():
+    async def scene():
+        hub = make_hub("d1")
+        hub.transfers.containers = LocalContainers(has_folders=True)
+        for _ in range(2):
+            job = hub.transfers.create({**EXPORT, "outputBlobContainerUri": "file://[x/y"})
+            done = await ended(hub, job)
+            assert (done["status"], done["failureReason"]) == (
+                "failed",
+                "a folder is written as file:///absolute/path",
+            )
+
+    run(scene)
+
+
+def test_a_fault_of_ours_is_a_failed_job_and_the_next_can_begin(caplog):
+    class Broken(Blobs):
+        async def write(self, uri, name, data):
+            raise ZeroDivisionError
+
+    async def scene():
+        hub = make_hub("d1")
+        hub.transfers.containers = Broken()
+        assert (await ended(hub, hub.transfers.create(EXPORT)))["status"] == "failed"
+        hub.transfers.containers = Blobs()
+        assert (await ended(hub, hub.transfers.create(EXPORT)))["status"] == "completed"
+
+    run(scene)
+    assert "ZeroDivisionError" in caplog.text
 
 
 def test_what_is_no_transfer():
