@@ -80,7 +80,7 @@ class Grants:
         now = self.hub.clock()
         # A token that was over already, and let in because clocks differ, lasts for the allowance.
         end = grant.expiry_s if grant.expiry_s > now else grant.expiry_s + CLOCK_SKEW_S
-        self._ends[path] = float(end)
+        self._ends[path] = end
         return grant
 
     def check(self, path: str, token: str) -> Grant:

@@ -22,6 +22,7 @@ from host_tools.hub.endpoints.mqtt_provisioning import admit as admit_registrati
 from host_tools.hub.endpoints.mqtt_session import Session
 from host_tools.hub.state.errors import HubError
 from host_tools.hub.state.hub import Hub
+from host_tools.hub.state.policies import NO_END
 from host_tools.hub.storage import StorageError
 from host_tools.hub.wire import mqtt
 from host_tools.hub.wire import mqtt_packets as p
@@ -106,7 +107,8 @@ class _Connection:
             log.info("%s: connected", self.name)
             await self._serve(session, _idle_limit_s(connect.keep_alive_s))
         finally:
-            expiry.cancel()
+            if expiry is not None:
+                expiry.cancel()
 
     async def _provision(self, connect: p.Connect) -> NoReturn:
         shown = admit_registration(self._hub, connect, self._link.certificate)
@@ -154,11 +156,13 @@ class _Connection:
         await session.settle()
         await self._link.drain()
 
-    def _close_at_expiry(self, expiry_s: int) -> asyncio.TimerHandle:
+    def _close_at_expiry(self, expiry_s: float) -> asyncio.TimerHandle | None:
         """MQTT cannot renew a token: at its end the client must come again with a new one.
 
         A token that was over already, and let in because clocks differ, lasts for the allowance.
         """
+        if expiry_s == NO_END:
+            return None
         now = self._hub.clock()
         end = expiry_s if expiry_s > now else expiry_s + CLOCK_SKEW_S
         return asyncio.get_running_loop().call_later(

@@ -10,8 +10,7 @@ from cryptography import x509
 
 from host_tools.hub.state.device_authorities import DeviceAuthorities, common_name, thumbprints
 from host_tools.hub.state.errors import device_disabled, unauthorized
-from host_tools.hub.state.identity import Identity
-from host_tools.hub.state.policies import Grant
+from host_tools.hub.state.policies import NO_END, Grant
 from host_tools.hub.state.registry import Registry
 
 
@@ -21,28 +20,31 @@ class Certificates:
         self._authorities = authorities
 
     def authenticate(self, key: str, certificate: x509.Certificate | None) -> Grant:
-        """The grant of the device or module of that key, as long as the certificate holds.
+        """The grant of the device or module of that key, as long as its authority says; one that
+        is known by its thumbprint has no end.
 
         Raises: HubError 401003 (also for an unknown device), 403012 (right, but disabled).
         """
         if certificate is None:
             raise unauthorized("It has sent no token, and shown no certificate.")
-        if not self._registry.exists(key) or not self._is_of(
-            self._registry.identity(key), certificate
-        ):
+        expiry_s = self._end_s(key, certificate) if self._registry.exists(key) else None
+        if expiry_s is None:
             raise unauthorized("The certificate is not the device's.")
         if not self._registry.is_enabled(key):
             raise device_disabled(key)
-        expiry_s = int(certificate.not_valid_after_utc.timestamp())
         return Grant(expiry_s, "module" if "/" in key else "device", kind="x509")
 
-    def _is_of(self, identity: Identity, certificate: x509.Certificate) -> bool:
+    def _end_s(self, key: str, certificate: x509.Certificate) -> float | None:
+        """Until when it proves this identity; None: it does not."""
+        identity = self._registry.identity(key)
         if identity.authentication_type == "selfSigned":
             # Its dates are not looked at: a thumbprint is for this one certificate
             known = {identity.primary_thumbprint, identity.secondary_thumbprint} - {None}
-            return bool(known & thumbprints(certificate))
-        if identity.authentication_type == "certificateAuthority":
-            return common_name(certificate) == identity.key and self._authorities.has_signed(
-                certificate
-            )
-        return False
+            return NO_END if known & thumbprints(certificate) else None
+        if (
+            identity.authentication_type == "certificateAuthority"
+            and common_name(certificate) == identity.key
+            and self._authorities.has_signed(certificate)
+        ):
+            return certificate.not_valid_after_utc.timestamp()
+        return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import secrets
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -33,6 +34,8 @@ DEFAULT_POLICIES = {
     "registryRead": (REGISTRY_READ,),
     "registryReadWrite": (REGISTRY_READ, REGISTRY_WRITE),
 }
+
+NO_END = math.inf  # as `expiry_s` of a grant
 
 _KIND = "policy"
 _KEY_BYTES = 32
@@ -64,13 +67,13 @@ class Policy:
 @dataclass(frozen=True)
 class Grant:
     """What a client has shown holds: until `expiry_s` (unix seconds, as written in the token or
-    the certificate).
+    the certificate; or NO_END).
 
     `scope` is "device" or "module" for an own key, "hub" for a policy (`policy` names it).
     `kind` is sas or x509.
     """
 
-    expiry_s: int
+    expiry_s: float
     scope: str
     policy: str | None = None
     kind: str = "sas"

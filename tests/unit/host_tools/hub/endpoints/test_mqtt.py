@@ -7,7 +7,10 @@ import json
 import time
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from doubles import mqtt_bytes as client
+from doubles.device_certificates import DAY, NOW, certificate, new_key
 from doubles.mqtt_raw_client import PUBACK, UNSUBACK, RawClient
 
 from host_tools.hub.endpoints import mqtt, mqtt_link
@@ -118,6 +121,19 @@ async def until(condition):
 async def test_usernames_that_are_welcome(place, username):
     await place.device(username=username)
     assert place.hub.connections.is_connected("dev1")
+
+
+@scenario
+async def test_a_certificate_known_by_its_thumbprint_has_no_end(place, monkeypatch):
+    begin, end = NOW - 2 * DAY, NOW - DAY
+    shown = x509.load_pem_x509_certificate(certificate(new_key(), "dev3", begin=begin, end=end))
+    monkeypatch.setattr(mqtt_link, "client_certificate", lambda writer: shown)
+    prints = {"primaryThumbprint": shown.fingerprint(hashes.SHA256()).hex()}
+    authentication = {"type": "selfSigned", "x509Thumbprint": prints}
+    place.hub.registry.create({"deviceId": "dev3", "authentication": authentication})
+    dev3 = await place.device("dev3", password=None)
+    await asyncio.sleep(0.05)
+    await dev3.ping()
 
 
 @pytest.mark.parametrize("written", [MODEL, "dtmi%3Acom%3Aexample%3AThermostat%3B1"])
