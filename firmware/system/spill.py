@@ -3,9 +3,10 @@
 They come and go in pieces of about one erase block, each a file of its own, written once: an
 outage of hours costs a few writes, not one for each message. The file system moves them about.
 
-    spill-N   CRC-32 of the rest, number of messages, the messages; N grows
+    spill-N   CRC-32 of owner and messages, number of messages, the messages; N grows
 
-A piece cut short by a power cut, or damaged, is not used.
+A piece cut short by a power cut, or damaged, is not used. Nor is one of another owner: the hub
+ends a link on which a device publishes as another one.
 """
 
 import os
@@ -19,14 +20,16 @@ _HEAD_BYTES = const(6)
 
 class Spill:
     """In `folder`, at most `most_bytes`. `files` has what a test puts in the place of `os`.
+    `owner` (bytes): whose the messages are; those of others are taken away.
 
     `waiting`: messages, without those of the piece that `take` has given.
     """
 
-    def __init__(self, folder, most_bytes, files=None):
+    def __init__(self, folder, most_bytes, owner, files=None):
         self.waiting = 0
         self._path = folder + "/" + _PREFIX + "%d"
         self._most_bytes = most_bytes
+        self._seed = crc32(owner)
         self._files = files or os
         self._open = files.open if files else open
         self._taken = None
@@ -45,7 +48,7 @@ class Spill:
                 packets = file.read()
         except (OSError, ValueError):
             return
-        if packets and crc == crc32(packets):
+        if packets and crc == crc32(packets, self._seed):
             self._pieces.append((number, messages, len(packets)))
             self.waiting += messages
         else:
@@ -66,7 +69,8 @@ class Spill:
         self._next += 1
         try:
             with self._open(self._path % number, "wb") as file:
-                file.write(crc32(packets).to_bytes(4, "little") + messages.to_bytes(2, "little"))
+                crc = crc32(packets, self._seed).to_bytes(4, "little")
+                file.write(crc + messages.to_bytes(2, "little"))
                 if file.write(packets) != len(packets):
                     raise OSError(28)
         except OSError:
@@ -97,7 +101,7 @@ class Spill:
                 crc, _ = _head(file)
                 if size <= len(buffer):
                     packets = memoryview(buffer)[:size]
-                    if file.readinto(packets) == size and crc32(packets) == crc:
+                    if file.readinto(packets) == size and crc32(packets, self._seed) == crc:
                         return messages, size
         except OSError:
             pass

@@ -122,18 +122,23 @@ def _build_cloud(app, settings, teller):
         connection.telemetry_bytes,
         connection.answer_bytes,
     )
-    if connection.spill_bytes:
-        folder = board.data_path
-        outbox.open_spill = later("system.spill", "Spill", folder, connection.spill_bytes)
-        if any(name.startswith("spill-") for name in os.listdir(folder or "/")):
-            outbox.recover()
     device = _build_device(_FIRMWARE + "/models", connection)
     forget(("pnp.model",))
     session = _build_session(app, device, outbox, settings)
     forget(("iothub.identity", "system.tls"))
+    if connection.spill_bytes:
+        _use_flash(outbox, board.data_path, connection.spill_bytes, session.identity)
     zones = bind_zones(device, settings, app.set_points, app.rooms, session, clock, teller)
     report_information(device, board.information())
     return Cloud(device, session, zones, board, settings, clock, app.restart_after)
+
+
+def _use_flash(outbox, folder, most_bytes, identity):
+    """Let telemetry wait there, and take over what this device has left there before."""
+    owner = "%s/%s" % (identity.host, identity.device_id)
+    outbox.open_spill = later("system.spill", "Spill", folder, most_bytes, owner.encode())
+    if any(name.startswith("spill-") for name in os.listdir(folder or "/")):
+        outbox.recover()
 
 
 def _use_provisioning(app, settings):

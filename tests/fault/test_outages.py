@@ -45,7 +45,7 @@ def scripted_day(chance, longest_s, settings, spill_bytes=0):
     bench = Bench(settings=settings, random_below=chance.below).lasting()
     flash = Flash()
     if spill_bytes:
-        bench.outbox.open_spill = lambda: Spill("", spill_bytes, flash)
+        bench.outbox.open_spill = lambda: Spill("", spill_bytes, b"hub/device", flash)
     outage = None
     unequal = 0
     for number in range(MESSAGES):

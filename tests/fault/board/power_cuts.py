@@ -144,7 +144,7 @@ def start(number):
 def filled(flash, count):
     """An outbox with that many messages in it, the older of them on `flash`."""
     outbox = Outbox(4, 256, 4096, 256)
-    outbox.open_spill = lambda: Spill("", 4000, flash)
+    outbox.open_spill = lambda: Spill("", 4000, b"hub/device", flash)
     for message in range(count):
         outbox.put_telemetry(b"topic", b"", b"%05d" % message, 5)
     return outbox
@@ -156,7 +156,7 @@ def spilled(number):
 
     def is_sound(flash, is_done):
         outbox = Outbox(4, 256, 4096, 256)
-        outbox.open_spill = lambda: Spill("", 4000, flash)
+        outbox.open_spill = lambda: Spill("", 4000, b"hub/device", flash)
         outbox.recover()
         spill, buffer = outbox.spill, bytearray(4096)
         found = 0

@@ -4,6 +4,8 @@ import json
 
 DEVICE = "stove-1"
 HOST = "hub.example.net"
+# Who publishes telemetry elsewhere is thrown out
+EVENTS = "devices/%s/messages/events/" % DEVICE
 
 
 def packet(kind, body):
@@ -141,6 +143,9 @@ class FakeHub:
             packet_id = body[0] << 8 | body[1]
             body = body[2:]
             assert packet_id, "packet id 0"
+        if topic.startswith("devices/") and not topic.startswith(EVENTS):
+            self.link.end()
+            return
         if topic.startswith("devices/") and self.numbers is not None:
             self.numbers.add(int(body))
         elif topic.startswith("devices/"):

@@ -1,8 +1,10 @@
 """Cuts, deafness, renewals and months of them: nothing accepted is lost or counted twice."""
 
 from doubles.clock import FakeClock
-from doubles.hub_script import Bench
+from doubles.fs import FakeFlash
+from doubles.hub_script import DEVICE, HOST, Bench
 from doubles.settings import Settings
+from system.spill import Spill
 
 
 class Lcg:
@@ -285,3 +287,31 @@ def test_a_settled_connection_comes_back_at_once():
     bench.run(20)
     assert bench.session.state == "offline"
     bench.until("online", 1500)
+
+
+class Flash(FakeFlash):
+    """Files in one folder, whose names are listed as a file system lists them."""
+
+    def listdir(self, path=""):
+        return sorted(name[1:] for name in self.files)
+
+
+def _backlog(device, flash):
+    """A bench whose `device` takes over what is on `flash`, and then has 300 messages."""
+    bench, device = Bench(), device.encode()
+    owner = b"%s/%s" % (HOST.encode(), device)
+    bench.outbox.open_spill = lambda: Spill("", 30_000, owner, flash)
+    bench.outbox.recover()
+    bench.topic = b"devices/%s/messages/events/" % device
+    for number in range(300):
+        bench.send(b"%d" % number)
+    assert flash.files
+    return bench
+
+
+def test_what_another_device_left_on_flash_does_not_lock_this_one_out():
+    flash = Flash()
+    _backlog("other", flash)
+    bench = _backlog(DEVICE, flash).until("online").run(60_000)
+    assert bench.session.failures == 0
+    assert (bench.outbox.accepted, bench.outbox.telemetry.acked) == (300, 300)

@@ -7,6 +7,7 @@ from iothub.outbox import Outbox
 from system.spill import Spill
 
 TOPIC = b"devices/d/messages/events/"
+OWNER = b"hub.example.net/d"
 
 
 class Flash(FakeFlash):
@@ -33,10 +34,10 @@ class Client:
 
 
 class Bench:
-    def __init__(self, most_bytes=20_000, flash=None):
+    def __init__(self, most_bytes=20_000, flash=None, owner=OWNER):
         self.flash = flash or Flash()
         self.outbox = Outbox(4, 256, 4096, 256)
-        self.outbox.open_spill = lambda: Spill("", most_bytes, self.flash)
+        self.outbox.open_spill = lambda: Spill("", most_bytes, owner, self.flash)
         self.client = Client()
         self.made = 0
 
@@ -147,10 +148,22 @@ def test_a_piece_that_is_damaged_is_counted_as_lost():
 
 def test_what_is_damaged_at_a_start_is_taken_away():
     flash = Flash({"/spill-1": b"short", "/spill-2": b"x" * 500, "/spill-x": b"", "/other": b"1"})
-    spill = Spill("", 10_000, flash)
+    spill = Spill("", 10_000, OWNER, flash)
     assert spill.waiting == 0
     assert "/spill-2" not in flash.files and "/other" in flash.files
     assert spill.take(bytearray(4096)) == (0, 0)
+
+
+def test_what_another_device_left_is_taken_away_and_never_sent():
+    """Of another id or another hub: its topic would end the link, or it is not that hub's."""
+    for owner in (b"hub.example.net/e", b"hub2.example.net/d"):
+        first = Bench(owner=owner).make(400)
+        second = Bench(flash=first.flash)
+        second.outbox.recover()
+        assert second.outbox.accepted == second.outbox.spilled == 0
+        assert not first.flash.files
+        second.make(300).deliver()
+        assert sorted(second.client.bodies) == list(range(300))
 
 
 def test_a_full_flash_costs_the_oldest_messages_and_no_more():
@@ -185,7 +198,7 @@ def test_a_power_cut_at_any_operation_loses_what_was_in_ram_alone():
 
 def test_old_messages_that_went_for_new_ones_that_then_find_no_room_are_counted_with_them():
     flash = Flash()
-    spill = Spill("", 2000, flash)
+    spill = Spill("", 2000, OWNER, flash)
     assert spill.put(bytes(900), 9) == 0
     assert spill.put(bytes(900), 8) == 0
     flash.plan(2, "full")  # 1 takes the oldest away
@@ -205,7 +218,7 @@ def test_a_write_that_takes_only_a_part_is_a_full_flash():
             return file
 
     flash = Short()
-    spill = Spill("", 2000, flash)
+    spill = Spill("", 2000, OWNER, flash)
     with raises(OSError):
         spill.put(bytes(900), 9)
     assert spill.waiting == 0
@@ -217,8 +230,8 @@ def test_a_write_that_takes_only_a_part_is_a_full_flash():
 def test_a_piece_larger_than_the_buffer_is_counted_as_lost():
     """The settings may be smaller after a restart."""
     flash = Flash()
-    Spill("", 2000, flash).put(bytes(900), 9)
-    spill = Spill("", 2000, flash)
+    Spill("", 2000, OWNER, flash).put(bytes(900), 9)
+    spill = Spill("", 2000, OWNER, flash)
     assert spill.take(bytearray(899)) == (9, 0)
     assert spill.take(bytearray(899)) == (0, 0)
     assert not flash.files
@@ -226,7 +239,7 @@ def test_a_piece_larger_than_the_buffer_is_counted_as_lost():
 
 def test_a_piece_that_somebody_took_away_is_counted_as_lost():
     flash = Flash()
-    spill = Spill("", 2000, flash)
+    spill = Spill("", 2000, OWNER, flash)
     spill.put(bytes(900), 9)
     spill.put(bytes(800), 8)
     flash.files.pop(min(flash.files))

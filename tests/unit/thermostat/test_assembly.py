@@ -8,6 +8,7 @@ from doubles.dps_script import SCOPE, SERVICE
 from doubles.keys import KEY
 from doubles.session import FakeHub
 from doubles.small_board import SmallBoard
+from iothub.outbox import Queue
 from system import log
 from system.modules import forget
 from system.spill import Spill
@@ -307,9 +308,22 @@ def test_once_a_hub_is_assigned_the_service_is_not_asked():
     assert (who.host, who.device_id) == ("hub7.example.net", "s7")
 
 
+def spill(device, count=7):
+    """Messages of `device` at the hub, as a start before this one has left them on flash."""
+    queue = Queue(1024)
+    for number in range(count):
+        assert queue.put(b"devices/%s/messages/events/" % device, b"", b"%d" % number, 1)
+    owner = b"hub.example.net/" + device
+    Spill(FOLDER, 9999, owner).put(memoryview(queue.buffer)[: queue.end], count)
+
+
+def left_on_flash():
+    return [name for name in os.listdir(FOLDER) if name.startswith("spill-")]
+
+
 def test_messages_of_an_earlier_start_are_taken_over():
     house = House()
-    Spill(FOLDER, 9999).put(bytes(300), 7)
+    spill(b"stove-1")
     app = house.assembled(connection_string=CONNECTION)
     assert app.cloud.session.outbox.accepted == 7
     house = House()
@@ -317,9 +331,18 @@ def test_messages_of_an_earlier_start_are_taken_over():
     assert app.cloud.session.outbox.accepted == 0
     # Nothing goes to flash where nothing may
     house = House()
-    Spill(FOLDER, 9999).put(bytes(300), 7)
+    spill(b"stove-1")
     app = house.assembled(connection_string=CONNECTION, connection={"spill_bytes": 0})
     assert app.cloud.session.outbox.accepted == 0
+
+
+def test_messages_of_the_device_that_the_board_was_before_are_taken_away():
+    """The hub ends each link on which they are sent: this device would never get beyond them."""
+    house = House()
+    spill(b"other")
+    app = house.assembled(connection_string=CONNECTION)
+    assert app.cloud.session.outbox.accepted == 0
+    assert left_on_flash() == []
 
 
 def test_what_only_the_start_needs_is_out_of_the_heap_afterwards():
