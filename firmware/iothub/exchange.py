@@ -48,7 +48,7 @@ class Exchange(Client):
     """`open()` to `close()` is one link; the arguments are those of `iothub.session.Session`."""
 
     def __init__(self, identity, clock, random_below, outbox, log, handler, settings):
-        self.is_flowing = False  # the outbox may be emptied; the session says when
+        self.is_flowing = False  # telemetry and reports may leave; the session says when
         self.is_read = False  # the handler has had the whole twin, on this link
         self.pause_ms = 0  # after `exchange()`: when to call it again, if no data comes before
         self.commands = 0
@@ -161,11 +161,14 @@ class Exchange(Client):
     # ---- telemetry and answers to commands
 
     def send(self):
-        """Send from the outbox what its window and the link allow. Raises LinkError."""
-        if self.is_flowing:
+        """Send from the outbox what its window and the link allow. Raises LinkError.
+
+        Who has called waits for seconds: answers leave on any link that the hub has accepted.
+        """
+        if not self.return_code:
             if not self.outbox.in_flight:
                 self._progress = self.clock.ticks_ms()
-            self.outbox.send(self)
+            self.outbox.send(self, not self.is_flowing)
 
     # ---- arrivals
 

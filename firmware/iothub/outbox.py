@@ -170,7 +170,7 @@ class Outbox:
             if self.telemetry.find(self._last_id) < 0 and self.answers.find(self._last_id) < 0:
                 return self._last_id
 
-    def send(self, client):
+    def send(self, client, answers_only=False):
         """Give `client` what it and the window have room for, answers first. Raises LinkError."""
         if self.spill is not None and not self.telemetry.end:
             self._refill()
@@ -187,6 +187,8 @@ class Outbox:
                 queue.sent += size
                 self.in_flight += 1
                 client.transmit(buffer, at, size)
+            if answers_only:
+                break
 
     def acknowledge(self, packet_id):
         """The hub has the packet; False if none with this id was sent on this link."""

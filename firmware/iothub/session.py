@@ -6,7 +6,7 @@
     connecting   ACCEPTED              subscribing    four filters and the twin in one flight
     subscribing  SUBSCRIBED            reconciling
     reconciling  TWIN_READ   arrive    online         then what was not acknowledged, again
-    online       TOKEN_DUE             renewing       nothing new leaves
+    online       TOKEN_DUE             renewing       nothing new leaves but answers
     renewing     QUIET       leave     offline        due at once, with a new token
     stopping     QUIET       leave     stopped
     stopping     FAILED      leave     stopped
@@ -202,6 +202,7 @@ class Session:
         return self.exchange.pause_ms
 
     def reconciling(self):
+        self.exchange.send()
         self.exchange.tend()
         return self._fire(_TWIN_READ) if self.exchange.is_read else self.exchange.pause_ms
 

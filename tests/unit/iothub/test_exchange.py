@@ -127,6 +127,58 @@ def test_an_answer_survives_the_cut_of_its_link():
     assert bench.outbox.is_empty()
 
 
+def test_a_call_is_answered_while_the_twin_cannot_be_read():
+    bench = Bench()
+    bench.hub.twin_status = 429
+    bench.send(b"waits")
+    bench.until("reconciling").run(5000)
+    bench.hub.call("x", "7")
+    bench.run(1000)
+    assert bench.session.state == "reconciling"
+    assert bench.hub.answers == [("$iothub/methods/res/200/?$rid=7", b"")]
+    assert bench.outbox.answers.acked == 1
+    # Telemetry waits for the twin
+    assert bench.hub.bodies() == []
+    bench.hub.twin_status = 200
+    bench.until("online", 70_000).run(100)
+    assert bench.hub.bodies() == [b"waits"]
+    assert len(bench.hub.answers) == 1
+
+
+def test_an_answer_in_reconciling_that_is_not_acknowledged_is_missed_in_time():
+    bench = Bench()
+    bench.hub.twin_status = 429
+    bench.hub.mute = ("puback",)
+    bench.until("reconciling")
+    bench.hub.call("x", "7")
+    bench.run(62_000)
+    assert bench.session.failures == 1
+    assert bench.log.has("warning", "no acknowledgement in time")
+
+
+def test_a_call_during_a_renewal_is_answered_before_the_link_is_left():
+    settings = Settings()
+    settings.token_life_s = 700
+    bench = Bench(settings=settings).until("online")
+    bench.hub.mute = ("puback",)
+    bench.send(b"out")
+    bench.clock.jump(600)
+    bench.until("renewing", 12_000)
+    bench.send(b"next")
+    bench.hub.mute = ()
+    # Both at once: with the acknowledgement nothing else would be out
+    bench.hub.say(bytes([0x40, 2, 0, bench.hub.telemetry[0].packet_id]))
+    bench.hub.call("x", "7")
+    bench.until("offline", 1000)
+    assert len(bench.dialer.links) == 1
+    assert bench.hub.answers == [("$iothub/methods/res/200/?$rid=7", b"")]
+    assert bench.outbox.answers.acked == 1
+    assert bench.hub.bodies() == [b"out"]
+    bench.until("online").run(100)
+    assert len(bench.hub.answers) == 1
+    assert bench.hub.bodies() == [b"out", b"next"]
+
+
 def test_a_flood_of_calls_is_bounded_and_counted():
     bench = Bench().until("online")
     bench.hub.mute = ("puback",)
