@@ -205,8 +205,9 @@ class Outbox:
         """What was sent and not acknowledged is sent again, first, as duplicates."""
         self.in_flight = self.telemetry.sent = self.answers.sent = 0
 
-    def is_empty(self):
-        return self.telemetry.end == self.answers.end == 0
+    def is_clear(self):
+        """The window has room for another packet, and none waits before it."""
+        return self.in_flight < self._window and self.telemetry.sent == self.telemetry.end
 
 
 def _copy(source, size, into, at):

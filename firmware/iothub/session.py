@@ -129,8 +129,9 @@ class Session:
 
         QoS 1. It leaves at once if the window allows, else later, with the time it was made.
         """
-        made = b""
-        if not self.exchange.is_flowing and self.clock.unix_time():
+        exchange, made = self.exchange, b""
+        leaves = exchange.is_flowing and not exchange.left and self.outbox.is_clear()
+        if not leaves and self.clock.unix_time():
             try:
                 made = b"&iothub-creation-time-utc=" + encode(self.clock.utc_text())
             except MemoryError:
@@ -139,7 +140,7 @@ class Session:
             self.log.warning("telemetry of %d bytes exceeds packet_bytes", size)
             return False
         try:
-            self.exchange.send()
+            exchange.send()
         except _LOSSES:
             pass  # the next step() meets it too, or goes on with the packet
         return True

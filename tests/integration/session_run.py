@@ -93,7 +93,7 @@ async def main(host, port, path, count, telemetry_bytes):
         session.send(topic, body, len(body))
         await asyncio.sleep_ms(10)
     for _ in range(2000):
-        if outbox.is_empty():
+        if outbox.telemetry.end == outbox.answers.end == 0:
             break
         await asyncio.sleep_ms(10)
     session.stop()

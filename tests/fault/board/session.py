@@ -116,7 +116,7 @@ async def main(order):
         await asyncio.sleep_ms(20)
         assert clock.uptime_s() - began_s < 1500, "it never ends"
     for _ in range(order.get("patience", _LAST_S) * 50):
-        if outbox.is_empty():
+        if outbox.telemetry.end == outbox.answers.end == 0:
             break
         await asyncio.sleep_ms(20)
     session.stop()

@@ -57,12 +57,38 @@ def test_a_message_leaves_in_send_itself_with_one_write():
 def test_what_waited_carries_the_time_it_was_made():
     bench = Bench()
     bench.send(b"early")
-    bench.until("online")
+    bench.until("online").run(1000)
     bench.send(b"late")
     bench.run(1000)
     early, late = bench.hub.telemetry
     assert early.topic.endswith("&iothub-creation-time-utc=2026-11-21T05%3A35%3A00Z")
     assert "creation" not in late.topic
+
+
+def test_what_could_not_leave_carries_the_time_it_was_made():
+    """On a link that is dead and not yet known to be, behind a full window; on one that takes
+    nothing just now; behind others that wait."""
+    bench = Bench().until("online")
+    bench.hub.link.is_deaf = True
+    for number in range(8):
+        bench.send(b"%d" % number)
+        bench.run(6000)
+    bench.dialer.refuse = "EHOSTUNREACH"
+    bench.run(5 * 3_600_000)
+    assert bench.session.failures
+    bench.dialer.refuse = ""
+    bench.until("online", 310_000).run(1000)
+    stamps = {arrived.body: "05%3A35%3A" in arrived.topic for arrived in bench.hub.telemetry}
+    window = bench.settings.window
+    assert stamps == {b"%d" % number: number >= window for number in range(8)}
+
+    bench = Bench().until("online")
+    bench.hub.link.is_stuck = True
+    bench.send(b"first")
+    bench.send(b"second")
+    bench.hub.link.is_stuck = False
+    bench.run(100)
+    assert ["creation" in arrived.topic for arrived in bench.hub.telemetry] == [False, True]
 
 
 def test_too_long_a_message_is_refused_and_counted():
