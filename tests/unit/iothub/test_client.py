@@ -184,3 +184,27 @@ def test_a_reader_for_which_there_is_no_heap_is_made_anew():
         task.cancel()
 
     asyncio.run(main())
+
+
+def test_a_link_that_is_over_when_it_is_waited_for_is_the_sessions_affair():
+    """Its time for TLS may have run out just then."""
+
+    def prepare(link):
+        def over():
+            link.end()
+            raise OSError("no TLS handshake in time")
+
+        if len(bench.dialer.links) == 1:
+            link.readable = over
+
+    bench = Bench(prepare)
+
+    async def main():
+        task = asyncio.create_task(run(bench.session, bench.clock))
+        await bench.clock.run_for(5000)
+        assert not task.done()
+        assert bench.session.state == "online"
+        assert bench.session.failures == 1
+        task.cancel()
+
+    asyncio.run(main())
