@@ -42,6 +42,9 @@ _LONGEST_RETRY_S = const(600)
 _MOST_QUESTIONS = const(40)
 _LONGEST_OPERATION = const(256)
 
+# Made once: built where it is needed, it would take heap when there is none
+_LOSSES = (LinkError, ProtocolError, MemoryError)
+
 
 class Provisioning:
     """One device's way to its hub, driven by `step()`, as a Session is.
@@ -76,11 +79,14 @@ class Provisioning:
 
     def step(self):
         """Do all that can be done now; return the ms until it wants to run again (<= 1000).
-        Never waits, and never raises for what a peer does."""
+        Never waits, and never raises for what a peer does, nor for want of heap."""
         try:
             return getattr(Provisioning, self.state)(self)
-        except (LinkError, ProtocolError) as error:
-            self._fail(error)
+        except _LOSSES as error:
+            try:
+                self._fail(error)
+            except MemoryError:
+                pass  # not even for telling
         return 0
 
     # ---- work of the states
@@ -252,6 +258,8 @@ class Provisioning:
         where, cap_ms = self.state, self.settings.backoff_cap_ms
         self.failures += 1
         self._drop_link()
+        # Before anything that takes heap: without its link no other state can go on
+        self._enter("waiting")
         tell = self.log.warning
         self._wait_ms = self._random_below(self._backoff_ms)
         self._backoff_ms = min(cap_ms, self._backoff_ms * 2)
@@ -259,7 +267,6 @@ class Provisioning:
         if isinstance(error, RefusedError) or str(error).startswith("TLS: "):
             tell = self.log.error
             self._wait_ms = cap_ms - self._random_below(cap_ms // 2)
-        self._enter("waiting")
         seconds = (self._wait_ms + 999) // 1000
         tell("provisioning, %s: %s; next try in %d s", where, error, seconds)
 

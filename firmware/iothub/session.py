@@ -275,11 +275,11 @@ class Session:
 
     def _fail(self, error):
         where = self.state
-        if where == "connecting":
-            where += " to " + self.identity.dial_host
         self._fire(_FAILED)
         if self.state == "stopped":
             return
+        if where == "connecting":
+            where += " to " + self.identity.dial_host
         tell = self.log.warning
         # A certificate that is refused stays so until somebody acts
         if isinstance(error, RefusedError):

@@ -249,6 +249,26 @@ def test_silence_at_each_stage_ends_in_a_new_attempt():
         assert bench.provisioning.state == "assigned", mute
 
 
+def test_a_heap_without_room_for_tls_costs_the_try_and_nothing_else():
+    """Also where there is none for telling either."""
+
+    def fail(*values):
+        raise MemoryError
+
+    def prepare(link):
+        if len(bench.dialer.links) == 1:
+            link.ready = fail
+
+    for tells in (True, False):
+        bench = DpsBench(prepare=prepare)
+        if not tells:
+            bench.log.warning = fail
+        bench.run(MINUTE_MS)
+        assert bench.provisioning.state == "assigned"
+        assert bench.provisioning.failures == 1
+        assert bench.dialer.links[0].is_closed
+
+
 def test_once_assigned_it_asks_nothing_more():
     bench = DpsBench()
     bench.run(MINUTE_MS)

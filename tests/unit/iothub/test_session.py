@@ -478,6 +478,25 @@ def test_a_heap_too_full_even_for_telling_costs_the_link_and_nothing_else():
     bench.until("online", 5000)
 
 
+def test_a_heap_too_full_for_tls_and_for_telling_costs_the_link_and_nothing_else():
+    class Scarce:
+        def __radd__(self, text):
+            raise MemoryError
+
+    def fail():
+        raise MemoryError
+
+    def prepare(link):
+        if len(bench.dialer.links) == 1:
+            link.ready = fail
+
+    bench = Bench(prepare)
+    bench.identity.dial_host = Scarce()
+    bench.until("online", 5000)
+    assert bench.session.failures == 1
+    assert bench.dialer.links[0].is_closed
+
+
 def test_a_heap_too_full_for_the_last_line_does_not_wake_what_is_stopped():
     bench = Bench().until("online")
 

@@ -311,3 +311,26 @@ def test_who_waits_for_data_stands_in_asyncios_own_queue_for_one_turn():
         module.asyncio = real
     assert isinstance(queued[0], PlayedTls)
     assert queued[1:] == queued[:1] * 2
+
+
+def test_a_link_for_which_the_heap_has_no_room_can_be_closed_and_the_next_one_is_whole():
+    def scarce():
+        raise MemoryError
+
+    for is_poll in (True, False):
+        play, _, dialer = _bench()
+        PlayedPoll.events = select.POLLOUT
+        link = dialer.dial("hub", 8883)
+        if is_poll:
+            PollModule.poll = scarce
+        else:
+            play.wrap_error = MemoryError()
+        try:
+            with raises(MemoryError):
+                link.ready()
+        finally:
+            PollModule.poll = PlayedPoll
+        link.close()
+        assert play.sockets[0].closed == 1
+        play.wrap_error = None
+        assert dialer.dial("hub", 8883).ready()
