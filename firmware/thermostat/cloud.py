@@ -13,6 +13,8 @@ from system.clock import format_utc, parse_utc
 
 # A restart that is further away than a day was not meant
 _LONGEST_DELAY_S = const(86400)
+# No room is as warm; settings allow no bound beyond
+_NO_TEMPERATURE_C = const(1000)
 # Of a crash that is told, in characters: kind, and the last places that fit a packet
 _LONGEST_CRASH = const(200)
 
@@ -109,11 +111,13 @@ class ZoneComponent:
         """Apply a set point in °C; return the one in use."""
         lowest = self.control.target_lowest_centi_c
         highest = self.control.target_highest_centi_c
-        # A number that no temperature has is still a number here: compare before rounding
-        if not lowest <= value * 100 <= highest:
+        # Rounded first: to a board 38.9 * 100 is more than 3890. Not what has no end or is no
+        # number: that cannot be
+        centi_c = round(value * 100) if abs(value) < _NO_TEMPERATURE_C else _NO_TEMPERATURE_C * 100
+        if not lowest <= centi_c <= highest:
             bounds = "must be from %s to %s" % (degrees(lowest), degrees(highest))
             raise Rejected(bounds, self._target())
-        self.set_points.set(self.name, round(value * 100))
+        self.set_points.set(self.name, centi_c)
         return self._target()
 
     def _report(self, since):

@@ -9,7 +9,7 @@ from doubles.log import FakeLog
 from doubles.models import CONTROLLER, INFORMATION, THERMOSTAT, open_text
 from doubles.session import FakeHub, FakeSession
 from expect import raises
-from pnp.device import Device
+from pnp.device import Device, Rejected
 from pnp.model import load
 from system.clock import format_utc
 from thermostat.assembly import bind_zones, report_information
@@ -168,6 +168,26 @@ def test_the_installers_bounds_hold():
     (patch,) = bench.hub.desire({"thermostat1": zone(27), "thermostat2": zone(26.5)})
     assert patch["thermostat1"]["targetTemperature"]["ad"] == "must be from 5 to 26.5"
     assert target(patch, "thermostat2") == ack(26.5, 200, 2)
+
+
+def test_a_bound_itself_is_within_them_also_as_a_board_reads_it():
+    """To a board, whose floats have 32 bits, these are 38.9 and 5.1."""
+    settings = defaults()
+    settings.control.target_lowest_centi_c = 510
+    settings.control.target_highest_centi_c = 3890
+    bench = Bench(settings=settings)
+    bench.hub.connect()
+    (patch,) = bench.hub.desire({"thermostat1": zone(38.900001525878906)})
+    assert target(patch) == ack(38.9, 200, 2)
+    (patch,) = bench.hub.desire({"thermostat1": zone(5.099999904632568)})
+    assert target(patch) == ack(5.1, 200, 3)
+
+
+def test_a_number_that_cannot_be_rounded_is_refused():
+    bench = Bench()
+    for text in ("nan", "inf", "-inf"):
+        with raises(Rejected, "must be from 5 to 45"):
+            bench.zones[0]._set_target(float(text))
 
 
 def test_a_kept_set_point_is_in_use_before_the_hub_is_asked():
