@@ -127,8 +127,13 @@ class BoardLink:
 
     def close(self) -> None:
         """What the board runs goes on."""
-        with contextlib.suppress(OSError):  # it was pulled
+        try:
             self._transport.close()
+        except OSError:
+            # It was pulled, and mpremote gives up at the control lines. A port that stays open
+            # keeps its name: Linux would give the board another one when it comes back.
+            with contextlib.suppress(OSError):
+                self._transport.serial.close()
 
     def reopen(self, wait_s: float) -> None:
         """Again, after the board went away with its port. Raises as `open` does."""

@@ -147,3 +147,28 @@ def test_a_port_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     (tmp_path / "file").touch()
     with pytest.raises(NoBoardError, match="is no serial port; name the board's with --port"):
         BoardLink.open(str(tmp_path / "file"))
+
+
+def pulled() -> BoardLink:
+    """A link to a board that has gone away with its port."""
+    board_end, our_end = os.openpty()
+    found = BoardLink.open(os.ttyname(our_end))
+    os.close(our_end)
+    os.close(board_end)
+    return found
+
+
+def test_the_port_of_a_board_that_went_away_is_not_kept_open() -> None:
+    """Else Linux gives the board another name when it comes back."""
+    board = pulled()
+    port = board.transport.serial
+    board.close()
+    assert not port.is_open
+
+
+def test_the_port_of_a_board_that_is_waited_for_is_not_kept_open() -> None:
+    board = pulled()
+    port = board.transport.serial
+    with pytest.raises(NoBoardError):
+        board.reopen(0)
+    assert not port.is_open
