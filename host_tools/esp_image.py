@@ -5,7 +5,8 @@ lies where the chip's ROM looks for it, so that this address is also where the f
 esptool's own reader is for files one has built; a damaged download has to be refused, not noted.
 
 Source: ESP-IDF programming guide, "App Image Format" and "Partition Tables"; esptool's chip
-classes for the bootloader's address.
+classes for the bootloader's address; MicroPython ports/esp32/modules/flashbdev.py and its pull
+request 17337 for where the file system lies.
 """
 
 from __future__ import annotations
@@ -15,7 +16,11 @@ import struct
 from dataclasses import dataclass
 
 TABLE_ADDRESS = 0x8000
+# MicroPython's partition. Since 1.26 its table has none, and the port makes it at each start: from
+# the end of the last partition to the end of the flash
 FILE_SYSTEM_LABEL = "vfs"
+# That of TinyUF2, which MicroPython formats with FAT
+FAT_LABEL = "ffat"
 # As large as any flash on these boards
 LIMIT_BYTES = 32 * 1024 * 1024
 
@@ -62,6 +67,11 @@ class EspImage:
     start: int
     flash_size: int
     partitions: tuple[Partition, ...]
+
+    @property
+    def end(self) -> int:
+        """Where the flash is free, behind all partitions."""
+        return max(found.address + found.size for found in self.partitions)
 
     def partition(self, label: str) -> Partition | None:
         return next((found for found in self.partitions if found.label == label), None)

@@ -6,6 +6,7 @@ SPEC.md (version 2.0 on disk, which every MicroPython since 1.25 mounts).
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 
 from littlefs import LittleFS
@@ -20,6 +21,11 @@ _READ_BYTES = 32
 _LOOKAHEAD_BYTES = 32
 _BLOCK_CYCLES = 100
 _DISK_VERSION = 0x00020000
+
+
+# A superblock: its revision, a tag, its name, a tag; then version, size of a block, their number
+_NAME, _NAME_AT = b"littlefs", 8
+_BLOCK_COUNT = struct.Struct("<28xI")
 
 
 class FileSystemError(Exception):
@@ -71,6 +77,19 @@ def read(content: bytes, program_bytes: int) -> dict[str, bytes]:
     except LittleFSError as error:
         raise FileSystemError(f"its file system cannot be read ({error.name})") from None
     return files
+
+
+def told_size(content: bytes) -> int | None:
+    """The bytes of the LittleFS2 that `content` begins with, as it says; None: it is none.
+
+    It is mounted only by a port that has just as many for it.
+    """
+    for start in (0, BLOCK_BYTES):
+        block = content[start : start + _BLOCK_COUNT.size]
+        if len(block) == _BLOCK_COUNT.size and block.startswith(_NAME, _NAME_AT):
+            (count,) = _BLOCK_COUNT.unpack(block)
+            return int(count) * BLOCK_BYTES
+    return None
 
 
 class _Flash(UserContext):

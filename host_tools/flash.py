@@ -18,6 +18,7 @@ from host_tools import file_system, uf2
 from host_tools.chips import CHIPS, XIP_BASE, Esp32, Region, Rp2, told_file_system
 from host_tools.esp_image import (
     FILE_SYSTEM_LABEL,
+    LIMIT_BYTES,
     EspImage,
     EspImageError,
     is_esp_image,
@@ -41,12 +42,14 @@ class Firmware:
     """An image that was found whole.
 
     form: what it says of itself. software: the version of our software in it, or None.
+    flash_size: bytes of the only flash that its file system is mounted in, if there is only one.
     """
 
     path: Path
     content: bytes
     form: uf2.Uf2 | EspImage
     software: str | None
+    flash_size: int | None = None
 
     @property
     def chip(self) -> str:
@@ -104,16 +107,12 @@ def load_firmware(path: Path, board: str | None = None) -> Firmware:
 
 
 def _parse(path: Path, content: bytes) -> Firmware:
-    form: uf2.Uf2 | EspImage
     if uf2.is_uf2(content):
-        form = uf2.parse_uf2(content)
-        software = _software_of_uf2(form)
-    elif is_esp_image(content):
-        form = parse_esp_image(content)
-        software = _software_of_bin(form, content)
-    else:
-        raise ImageError("it is no firmware image: neither UF2 nor an ESP32's .bin")
-    return Firmware(path, content, form, software)
+        image = uf2.parse_uf2(content)
+        return Firmware(path, content, image, _software_of_uf2(image))
+    if is_esp_image(content):
+        return _parse_bin(path, content)
+    raise ImageError("it is no firmware image: neither UF2 nor an ESP32's .bin")
 
 
 def _software_of_uf2(image: uf2.Uf2) -> str | None:
@@ -135,13 +134,17 @@ def _content_of(image: uf2.Uf2, region: Region) -> bytes:
     return uf2.read_memory(image.pages, start, region.size) if start in image.pages else b""
 
 
-def _software_of_bin(image: EspImage, content: bytes) -> str | None:
+def _parse_bin(path: Path, content: bytes) -> Firmware:
+    image = parse_esp_image(content)
     found = image.partition(FILE_SYSTEM_LABEL)
-    if found is None or image.start + len(content) <= found.address:
-        return None
-    start = found.address - image.start
-    system = content[start : start + found.size].ljust(found.size, b"\xff")
-    return _software(system, Esp32.program_bytes)
+    start = found.address if found else image.end
+    system = content[start - image.start :]
+    # Without a partition there may be anything; a LittleFS there says how large it is
+    size = found.size if found else file_system.told_size(system)
+    if not system or not size or start + size > LIMIT_BYTES:
+        return Firmware(path, content, image, None)
+    software = _software(system[:size].ljust(size, b"\xff"), Esp32.program_bytes)
+    return Firmware(path, content, image, software, None if found else start + size)
 
 
 def _software(system: bytes, program_bytes: int) -> str | None:

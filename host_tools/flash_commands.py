@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from host_tools import flash_drive
 from host_tools.chips import CHIPS, Region, Rp2
+from host_tools.esp_image import LIMIT_BYTES
 from host_tools.flash import Firmware, FlashError, Job, download, load_firmware
 from host_tools.image import Joined, make_image
 from host_tools.port_option import PortOption
@@ -192,6 +193,15 @@ def image(
             help="Where the file system lies in the flash, if the image is of an unusual build.",
         ),
     ] = None,
+    flash_size: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=LIMIT_BYTES >> 20,
+            metavar="MB",
+            help="ESP32: of the board's flash, if it is not what the image says (mostly 4).",
+        ),
+    ] = None,
 ) -> None:
     """Join MicroPython and the thermostat's software into one image.
 
@@ -205,6 +215,10 @@ def image(
     MicroPython's own values are taken; for builds that have changed them, give
     --filesystem, in bytes, decimal or 0x….
 
+    On an ESP32, MicroPython since 1.26 takes all that is free up to the end of
+    the flash. The image then fits boards with that much flash, and no others:
+    give --flash-size for a board with more than the 4 MB that most have.
+
     With --config the board is provisioned, too. The image then holds its Wi-Fi
     password and its keys: you alone can read it, and it is for this one board.
 
@@ -213,9 +227,11 @@ def image(
       thermo image --board RPI_PICO_W --firmware RPI_PICO_W.uf2 -o all.uf2
       thermo image --board ESP32_GENERIC --firmware ESP32_GENERIC.bin \\
           --config kitchen.json -o kitchen.bin
+      thermo image --board ESP32_GENERIC_S3 --firmware ESP32_GENERIC_S3.bin \\
+          --flash-size 8 -o all.bin
     """
     region = None if filesystem is None else _region(filesystem)
-    joined = make_image(board, firmware, config, region)
+    joined = make_image(board, firmware, config, region, flash_size and flash_size << 20)
     _save(output, joined.content, private=config is not None)
     _tell(output, board, joined, private=config is not None)
 
@@ -248,12 +264,19 @@ def _save(path: Path, content: bytes, private: bool) -> None:
         partial.unlink(missing_ok=True)
 
 
+def _only_for(flash_size: int | None) -> str:
+    if flash_size is None:
+        return ""
+    return f", for a board with {flash_size >> 20} MB of flash; for another: --flash-size MB"
+
+
 def _tell(path: Path, board: str, joined: Joined, private: bool) -> None:
     console = Console(stderr=True, highlight=False)
     how = "copy it to the BOOTSEL drive, or run" if isinstance(CHIPS[board], Rp2) else "run"
     console.print(
         f"{path}: {len(joined.content) >> 10} KB for {board}, software {joined.version}, file "
-        f"system of {joined.region.size >> 10} KB at {joined.region.offset:#x}.\n"
+        f"system of {joined.region.size >> 10} KB at {joined.region.offset:#x}"
+        f"{_only_for(joined.flash_size)}.\n"
         f"Next: {how}: thermo flash {path}",
         markup=False,
         soft_wrap=True,

@@ -53,6 +53,23 @@ def _check_chip(esp: Any, image: EspImage) -> None:
         )
 
 
+def _check_flash(firmware: Firmware, image: EspImage, size: int | None) -> None:
+    """size: of the board's flash; None: esptool does not know it."""
+    if size and size < image.flash_size:
+        raise FlashError(
+            f"the image is for {image.flash_size >> 20} MB of flash, and this board has "
+            f"{size >> 20} MB; nothing on the board was changed; take the image for its flash"
+        )
+    wanted = firmware.flash_size
+    if size and wanted and wanted != size:
+        # MicroPython would find a file system of another size than its own, and not mount it
+        raise FlashError(
+            f"the image's file system is for {wanted >> 20} MB of flash, and this "
+            f"board has {size >> 20} MB; nothing on the board was changed; make the image again: "
+            f"thermo image --flash-size {size >> 20} …"
+        )
+
+
 def _write(esp: Any, firmware: Firmware, job: Job, erase: bool) -> str:
     image = firmware.form
     assert isinstance(image, EspImage)
@@ -62,12 +79,7 @@ def _write(esp: Any, firmware: Firmware, job: Job, erase: bool) -> str:
     if esp.IS_STUB:
         esp.change_baud(_BAUD)
     cmds.attach_flash(esp)
-    size = flash_size_bytes(cmds.detect_flash_size(esp))
-    if size and size < image.flash_size:
-        raise FlashError(
-            f"the image is for {image.flash_size >> 20} MB of flash, and this board has "
-            f"{size >> 20} MB; nothing on the board was changed; take the image for its flash"
-        )
+    _check_flash(firmware, image, flash_size_bytes(cmds.detect_flash_size(esp)))
     job.touched = True
     if erase:
         job.step("Erasing the whole flash, which takes up to two minutes")

@@ -18,8 +18,10 @@ from host_tools import configuration, credentials, file_system, slot, uf2
 from host_tools.board_files import ROOT_NAMES, root_files
 from host_tools.chips import CHIPS, XIP_BASE, Esp32, Region, Rp2, told_file_system
 from host_tools.esp_image import (
+    FAT_LABEL,
     FILE_SYSTEM_LABEL,
     LIMIT_BYTES,
+    EspImage,
     EspImageError,
     parse_esp_image,
 )
@@ -43,11 +45,15 @@ class ImageError(Problem):
 
 @dataclass(frozen=True)
 class Joined:
-    """A finished image: its bytes, where its file system lies, the software's version."""
+    """A finished image: its bytes, where its file system lies, the software's version.
+
+    flash_size: of the boards that it is for, if no other will do.
+    """
 
     content: bytes
     region: Region
     version: str
+    flash_size: int | None = None
 
 
 def make_image(
@@ -55,12 +61,14 @@ def make_image(
     firmware: Path,
     config: Path | None = None,
     region: Region | None = None,
+    flash_size: int | None = None,
     root: Path | None = None,
 ) -> Joined:
     """Join the stock image `firmware` and our software for `board`.
 
     config: the thermostat's configuration, to be put in with the files that it names.
     region: where the file system lies, if neither the image nor our table say so rightly.
+    flash_size: bytes of the board's flash (ESP32), if it is not what the image says.
     root: the folder with firmware/ and boards/, if not our own.
     Raises ImageError, BoardFilesError, CompileError, ConfigurationProblem, CredentialError,
     UmqttError, OSError.
@@ -68,6 +76,8 @@ def make_image(
     chip = CHIPS.get(board)
     if chip is None:
         raise ImageError(f"no image can be made for {board!r}; there are {', '.join(CHIPS)}")
+    if flash_size and isinstance(chip, Rp2):
+        raise ImageError("--flash-size is for ESP32; a Pico has the flash that it has")
     stock = firmware.read_bytes()
     files = _data_files(config) if config else {}
     root = root or source_tree()
@@ -80,13 +90,14 @@ def make_image(
     try:
         if isinstance(chip, Rp2):
             content, region = _join_uf2(stock, chip, region, files)
+            only = None
         else:
-            content, region = _join_bin(stock, chip, region, files)
+            content, region, only = _join_bin(stock, chip, region, flash_size, files)
     except (uf2.Uf2Error, EspImageError) as error:
         raise ImageError(f"{firmware} {error}; download it again") from None
     except file_system.FileSystemError as error:
         raise ImageError(f"{error}; is {board} the right board?") from None
-    return Joined(content, region, built.version)
+    return Joined(content, region, built.version, only)
 
 
 def _software(board: str, built: slot.Slot, root: Path) -> dict[str, bytes]:
@@ -175,32 +186,55 @@ def _whole_sectors(pages: Mapping[int, bytes]) -> dict[int, bytes]:
 
 
 def _join_bin(
-    stock: bytes, chip: Esp32, region: Region | None, files: Mapping[str, bytes]
-) -> tuple[bytes, Region]:
+    stock: bytes,
+    chip: Esp32,
+    region: Region | None,
+    flash_size: int | None,
+    files: Mapping[str, bytes],
+) -> tuple[bytes, Region, int | None]:
+    """The image, where its file system lies, and the size of the only flash that it is for."""
     image = parse_esp_image(stock)
     if image.chip != chip.chip:
         raise ImageError(_wrong_chip(image.chip, chip.chip))
+    only = None
     if region is None:
-        found = image.partition(FILE_SYSTEM_LABEL)
-        if found is None:
-            raise ImageError(
-                f"the firmware has no partition {FILE_SYSTEM_LABEL!r}: is it MicroPython? "
-                "Name the place of its file system with --filesystem OFFSET,SIZE"
-            )
-        region = Region(found.address, found.size)
+        region, only = _esp_region(image, flash_size or image.flash_size)
     _check_region(region)
-    if region.end > image.flash_size:
-        raise ImageError(
-            f"the file system would end at {region.end:#x}, behind the flash of "
-            f"{image.flash_size >> 20} MB; take the firmware for this board's flash"
-        )
     if image.start + len(stock) > region.offset:
         raise ImageError(_overlap(region))
     joined = bytearray(stock.ljust(region.offset - image.start, b"\xff"))
     blocks = file_system.build(files, region.size, chip.program_bytes)
     for number in range(max(blocks) + 1):
         joined += blocks.get(number, b"\xff" * BLOCK_BYTES)
-    return bytes(joined), region
+    return bytes(joined), region, only
+
+
+def _esp_region(image: EspImage, flash_size: int) -> tuple[Region, int | None]:
+    """Where the port looks for its file system, and the flash's size if that depends on it."""
+    found = image.partition(FILE_SYSTEM_LABEL)
+    if found:
+        return _inside(Region(found.address, found.size), flash_size), None
+    if image.partition(FAT_LABEL):
+        raise ImageError(
+            f"the firmware keeps a FAT file system, in its partition {FAT_LABEL!r}; take "
+            "MicroPython's stock image"
+        )
+    room = flash_size - image.end
+    if room < _SMALLEST_BLOCKS * BLOCK_BYTES:
+        raise ImageError(
+            f"there are {max(room, 0) >> 10} KB behind the partitions, in a flash of "
+            f"{flash_size >> 20} MB; give the size of the board's flash with --flash-size"
+        )
+    return Region(image.end, room), flash_size
+
+
+def _inside(region: Region, flash_size: int) -> Region:
+    if region.end > flash_size:
+        raise ImageError(
+            f"the file system would end at {region.end:#x}, behind the flash of "
+            f"{flash_size >> 20} MB; take the firmware for this board's flash"
+        )
+    return region
 
 
 def _wrong_chip(found: str, wanted: str) -> str:

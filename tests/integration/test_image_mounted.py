@@ -9,7 +9,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from doubles.stock_images import ESP32_C3, ESP32_S3, esp_stock, rp2_stock
+from doubles.stock_images import ESP32_C3, ESP32_S3, VFS, esp_stock, rp2_stock
 from fake_esp_loader import FakeEspLoader, hasten
 from pseudo_board import PseudoBoard
 
@@ -26,7 +26,7 @@ SCRIPT = Path(__file__).parent / "run_image.py"
 
 def flash_of(content: bytes, start: int) -> bytes:
     """A flash full of old data, after the image was written to it."""
-    flash = bytearray(random.Random(7).randbytes(4 << 20))
+    flash = bytearray(random.Random(7).randbytes(8 << 20))
     if uf2.is_uf2(content):
         for address, page in uf2.parse_uf2(content).pages.items():
             flash[address - XIP_BASE : address - XIP_BASE + len(page)] = page
@@ -36,21 +36,23 @@ def flash_of(content: bytes, start: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("board", "stock", "start", "blocks"),
+    ("board", "stock", "start", "megabytes", "blocks"),
     [
-        ("RPI_PICO_W", rp2_stock(), 0, 212),
-        ("RPI_PICO2_W", rp2_stock(uf2.RP2350_ARM_S), 0, 640),
-        ("ESP32_GENERIC", esp_stock(), 0x1000, 512),
-        ("ESP32_GENERIC_S3", esp_stock(ESP32_S3), 0, 512),
-        ("ESP32_GENERIC_C3", esp_stock(ESP32_C3), 0, 512),
+        ("RPI_PICO_W", rp2_stock(), 0, None, 212),
+        ("RPI_PICO2_W", rp2_stock(uf2.RP2350_ARM_S), 0, None, 640),
+        ("ESP32_GENERIC", esp_stock(), 0x1000, None, 512),
+        ("ESP32_GENERIC_S3", esp_stock(ESP32_S3), 0, None, 512),
+        ("ESP32_GENERIC_C3", esp_stock(ESP32_C3), 0, None, 512),
+        ("ESP32_GENERIC_C3", esp_stock(ESP32_C3, vfs=None), 0, None, 512),
+        ("ESP32_GENERIC_S3", esp_stock(ESP32_S3, vfs=None), 0, 8, 1536),
     ],
 )
 def test_micropython_mounts_the_image_and_runs_from_it(
-    board: str, stock: bytes, start: int, blocks: int, tmp_path: Path
+    board: str, stock: bytes, start: int, megabytes: int | None, blocks: int, tmp_path: Path
 ) -> None:
     firmware = tmp_path / "stock"
     firmware.write_bytes(stock)
-    joined = make_image(board, firmware)
+    joined = make_image(board, firmware, flash_size=megabytes and megabytes << 20)
     region = tmp_path / "region"
     region.write_bytes(flash_of(joined.content, start)[joined.region.offset : joined.region.end])
     check(region, CHIPS[board].program_bytes, blocks, joined.version)
@@ -70,13 +72,14 @@ def check(region: Path, program_bytes: int, blocks: int, version: str) -> None:
     assert (found["written"], found["blocks"]) == (10_000, blocks)
 
 
+@pytest.mark.parametrize("vfs", [VFS, None])
 def test_an_image_that_esptool_wrote_is_mounted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    vfs: Region | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The whole way: `thermo image`, `thermo flash` to a played chip, MicroPython on its flash."""
     hasten(monkeypatch)
     stock, image = tmp_path / "stock.bin", tmp_path / "all.bin"
-    stock.write_bytes(esp_stock())
+    stock.write_bytes(esp_stock(vfs=vfs))
     made = ["image", "--board", "ESP32_GENERIC", "--firmware", str(stock), "-o", str(image)]
     assert cli.main(made) == 0
     board = FakeEspLoader()

@@ -64,11 +64,11 @@ def esp_part(chip_id: int, program: bytes, flash_size_code: int = 2) -> bytes:
     return part + hashlib.sha256(part).digest()
 
 
-def partition_table(vfs: Region | None) -> bytes:
+def partition_table(vfs: Region | None, label: bytes = b"vfs") -> bytes:
     rows = [(1, 2, 0x9000, 0x6000, b"nvs"), (1, 1, 0xF000, 0x1000, b"phy_init")]
     rows.append((0, 0, 0x10000, 0x1F0000, b"factory"))
     if vfs:
-        rows.append((1, 0x81, vfs.offset, vfs.size, b"vfs"))
+        rows.append((1, 0x81, vfs.offset, vfs.size, label))
     table = b"".join(struct.pack("<2sBBII16sI", b"\xaa\x50", *row, 0) for row in rows)
     return table + b"\xeb\xeb" + b"\xff" * 14 + hashlib.md5(table).digest()
 
@@ -78,9 +78,13 @@ def esp_stock(
     vfs: Region | None = VFS,
     program: bytes = PROGRAM,
     flash_size_code: int = 2,
+    label: bytes = b"vfs",
 ) -> bytes:
-    """A .bin file: bootloader, partition table, program."""
+    """A .bin file: bootloader, partition table, program.
+
+    vfs: where its partition for a file system lies; MicroPython's since 1.26 have none.
+    """
     start = STARTS.get(chip_id, 0)
     image = esp_part(chip_id, filling(9000, 2), flash_size_code)
-    image = image.ljust(0x8000 - start, b"\xff") + partition_table(vfs)
+    image = image.ljust(0x8000 - start, b"\xff") + partition_table(vfs, label)
     return image.ljust(0x10000 - start, b"\xff") + esp_part(chip_id, program)

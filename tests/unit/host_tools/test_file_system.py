@@ -44,3 +44,11 @@ def test_a_block_of_erased_bytes_is_a_block_that_is_written() -> None:
 def test_what_is_none_is_refused(content: bytes) -> None:
     with pytest.raises(FileSystemError, match="cannot be read"):
         file_system.read(content, 256)
+
+
+def test_how_large_it_is_stands_in_it() -> None:
+    whole = flash_with({"a": b"1"}, 0xFF)
+    assert file_system.told_size(whole) == SIZE
+    assert file_system.told_size(bytes(BLOCK_BYTES) + whole[BLOCK_BYTES:]) == SIZE
+    for content in (b"", bytes(20), b"\xff" * 3 * BLOCK_BYTES, whole[:BLOCK_BYTES][:20]):
+        assert file_system.told_size(content) is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -35,12 +35,17 @@ def with_file_system(stock: bytes, region: Region, damaged: bool = False) -> byt
     return uf2.build_uf2(image)
 
 
-def with_vfs(damaged: bool = False) -> bytes:
-    content = bytearray(esp_stock().ljust(VFS.offset - 0x1000, b"\xff"))
-    for number, block in file_system.build(OTHERS, VFS.size, 32).items():
+def with_vfs(
+    damaged: bool = False, vfs: Region | None = VFS, files: Mapping[str, bytes] = OTHERS
+) -> bytes:
+    content = bytearray(esp_stock(vfs=vfs).ljust(VFS.end - 0x1000, b"\xff"))
+    for number, block in file_system.build(files, VFS.size, 32).items():
         at = VFS.offset - 0x1000 + number * file_system.BLOCK_BYTES
         content[at : at + len(block)] = bytes(len(block)) if damaged else block
     return bytes(content)
+
+
+OURS = {"a/files.json": b'{"version": "1.2", "files": {}}'}
 
 
 @pytest.mark.parametrize(
@@ -57,6 +62,9 @@ def with_vfs(damaged: bool = False) -> bytes:
         esp_stock(),
         esp_stock(vfs=None, program=filling(0x200000)),
         with_vfs(),
+        with_vfs(vfs=None),
+        # Of others, in a form of their own
+        with_vfs(vfs=None, damaged=True),
     ],
 )
 def test_an_image_without_our_software_is_taken(content: bytes, tmp_path: Path) -> None:
@@ -69,6 +77,22 @@ def test_an_image_without_our_software_is_taken(content: bytes, tmp_path: Path) 
 def test_a_damaged_file_system_is_refused(content: bytes, tmp_path: Path) -> None:
     with pytest.raises(FlashError, match="file system cannot be read"):
         load(tmp_path, content)
+
+
+@pytest.mark.parametrize("vfs", [VFS, None])
+def test_our_software_is_found_in_a_partition_and_behind_all_of_them(
+    vfs: Region | None, tmp_path: Path
+) -> None:
+    content = with_vfs(vfs=vfs, files=OURS)
+    assert load(tmp_path, content) == "1.2"
+    # One of the two copies of the root is enough
+    at = VFS.offset - 0x1000
+    half = content[:at] + bytes(4096) + content[at + 4096 :]
+    assert load(tmp_path, half) == "1.2"
+    # And what says that it is a file system has to be one
+    superblock = content[: at + 40].ljust(at + 8192, b"\0")
+    with pytest.raises(FlashError, match="file system cannot be read"):
+        load(tmp_path, superblock)
 
 
 def test_an_image_of_no_board_of_ours_is_taken(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from doubles.stock_images import rp2_stock
+from doubles.stock_images import esp_stock, rp2_stock
 from rich.console import Console
 
 from host_tools import cli, flash_commands
@@ -17,18 +17,20 @@ SECRET = "not-for-others"
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A small firmware for one board, as our own."""
+    """A small firmware for two boards, as our own."""
     found = tmp_path / "root"
     (found / "firmware").mkdir(parents=True)
-    (found / "boards" / "RPI_PICO_W").mkdir(parents=True)
     for name in ("boot.py", "main.py"):
         (found / "firmware" / name).write_text("pass\n")
-    (found / "boards" / "RPI_PICO_W" / "board.py").write_text("NAME = 1\n")
-    (found / "boards" / "RPI_PICO_W" / "manifest.py").write_text(
-        'module("boot.py", base_path="../../firmware")\n'
-        'module("main.py", base_path="../../firmware")\n'
-        'module("board.py")\n'
-    )
+    for board in ("RPI_PICO_W", "ESP32_GENERIC"):
+        folder = found / "boards" / board
+        folder.mkdir(parents=True)
+        (folder / "board.py").write_text("NAME = 1\n")
+        (folder / "manifest.py").write_text(
+            'module("boot.py", base_path="../../firmware")\n'
+            'module("main.py", base_path="../../firmware")\n'
+            'module("board.py")\n'
+        )
     monkeypatch.setattr("host_tools.image.source_tree", lambda: found)
     return found
 
@@ -66,6 +68,25 @@ def test_an_image_with_secrets_is_for_its_owner_alone(
     told = capsys.readouterr().err
     assert "mode 0600" in told
     assert SECRET not in told
+
+
+def test_the_flash_that_an_image_is_for_is_told(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stock = tmp_path / "stock.bin"
+    stock.write_bytes(esp_stock(vfs=None))
+    output = str(tmp_path / "all.bin")
+    made = ["image", "--board", "ESP32_GENERIC", "--firmware", str(stock), "-o", output]
+    assert cli.main(made) == 0
+    told = capsys.readouterr().err
+    assert "file system of 2048 KB at 0x200000" in told
+    assert "for a board with 4 MB of flash; for another: --flash-size MB" in told
+    assert cli.main([*made, "--flash-size", "8"]) == 0
+    told = capsys.readouterr().err
+    assert "file system of 6144 KB at 0x200000" in told
+    assert "for a board with 8 MB of flash" in told
+    assert cli.main([*made, "--flash-size", "33"]) == 2
+    assert "--flash-size" in capsys.readouterr().err
 
 
 def test_what_fails_leaves_the_older_file(

@@ -8,12 +8,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from doubles.stock_images import ESP32, esp_stock
+from doubles.stock_images import ESP32, STARTS, esp_stock
 from esptool.logger import log
 from esptool.util import FatalError
 from serial import SerialException
 
-from host_tools import flash_esp
+from host_tools import file_system, flash_esp
 from host_tools.flash import FlashError, Job, load_firmware
 
 PORT = "/dev/ttyTEST"
@@ -107,6 +107,20 @@ def test_a_chip_with_less_flash_is_left_alone(chip: FakeChip, tmp_path: Path) ->
     with pytest.raises(FlashError, match="and this board has 2 MB; nothing on the board was"):
         flash(tmp_path, [])
     assert chip.calls == ["baud 460800", "close"]
+
+
+def test_a_file_system_for_another_flash_is_not_written(chip: FakeChip, tmp_path: Path) -> None:
+    """It would not be mounted: MicroPython gives it all that is free in the flash it finds."""
+    blocks = file_system.build({"main.py": b"1"}, 0x200000, 32)
+    stock = esp_stock(vfs=None).ljust(0x200000 - STARTS[ESP32], b"\xff")
+    path = tmp_path / "all.bin"
+    path.write_bytes(stock + b"".join(blocks[number] for number in range(2)))
+    for chip.flash_size in ("8MB", "16MB"):
+        with pytest.raises(FlashError, match=r"is for 4 MB .* has (8|16) MB; .*--flash-size \1"):
+            flash_esp.flash_esp(load_firmware(path), PORT, Job(lambda *_: None))
+    chip.flash_size = "4MB"
+    flash_esp.flash_esp(load_firmware(path), PORT, Job(lambda *_: None))
+    assert "write 0x1000" in chip.calls
 
 
 OPENING = f"Could not open {PORT}, the port is busy or doesn't exist.\n"

@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from doubles.stock_images import ESP32, ESP32_S3, RP2_SIZE, esp_stock, filling, rp2_stock
+from doubles.stock_images import ESP32, ESP32_S3, RP2_SIZE, VFS, esp_stock, filling, rp2_stock
 
 from host_tools import file_system, uf2
 from host_tools.board_files import boards
@@ -128,16 +128,19 @@ def test_a_sector_is_written_whole_or_not_at_all(tmp_path: Path, root: Path) -> 
         assert pages.issuperset(range(sector, sector + 4096, 256))
 
 
+@pytest.mark.parametrize("vfs", [VFS, None])
 @pytest.mark.parametrize(
     ("board", "chip_id", "start"),
     [("ESP32_GENERIC", ESP32, 0x1000), ("ESP32_GENERIC_S3", ESP32_S3, 0)],
 )
 def test_a_bin_holds_stock_firmware_and_software(
-    board: str, chip_id: int, start: int, tmp_path: Path, root: Path
+    board: str, chip_id: int, start: int, vfs: Region | None, tmp_path: Path, root: Path
 ) -> None:
-    stock = esp_stock(chip_id)
+    """From MicroPython 1.26 on, the partition table has no `vfs`: the port makes one."""
+    stock = esp_stock(chip_id, vfs)
     joined = make_image(board, saved(tmp_path, stock), root=root)
     assert joined.region == Region(0x200000, 0x200000)
+    assert joined.flash_size == (None if vfs else 4 << 20)
     assert joined.content.startswith(stock)
     system = joined.content[joined.region.offset - start :]
     assert len(system) % BLOCK_BYTES == 0
@@ -237,7 +240,9 @@ def test_secrets_that_others_may_read_are_refused(tmp_path: Path, root: Path) ->
         ("RPI_PICO_W", rp2_stock()[:-512], "not complete"),
         ("RPI_PICO_W", rp2_stock(size=1300 << 10), "reaches into the file system"),
         ("ESP32_GENERIC", esp_stock(program=filling(0x200000)), "reaches into the file system"),
-        ("ESP32_GENERIC", esp_stock(vfs=None), "no partition 'vfs'"),
+        ("ESP32_GENERIC", esp_stock(label=b"ffat"), "FAT file system, in its partition 'ffat'"),
+        ("ESP32_GENERIC", esp_stock(vfs=None, flash_size_code=1), "0 KB behind .* 2 MB; .*-size"),
+        ("ESP32_GENERIC", esp_stock(vfs=None, flash_size_code=0), "0 KB behind .* 1 MB; .*-size"),
         ("ESP32_GENERIC", esp_stock(flash_size_code=1), "behind the flash"),
         ("ESP8266_GENERIC", esp_stock(), "no image can be made"),
     ],
@@ -265,6 +270,35 @@ def test_the_place_of_the_file_system_can_be_named(tmp_path: Path, root: Path) -
     for wrong in (Region(1000, 256 << 10), Region(1 << 20, 1000), Region(0, 0), HUGE, BELOW):
         with pytest.raises(ImageError, match="--filesystem"):
             make_image("RPI_PICO_W", stock, region=wrong, root=root)
+
+
+@pytest.mark.parametrize("megabytes", [8, 16, 32])
+def test_a_file_system_ends_where_the_boards_flash_ends(
+    megabytes: int, tmp_path: Path, root: Path
+) -> None:
+    stock = saved(tmp_path, esp_stock(ESP32_S3, vfs=None))
+    size = megabytes << 20
+    joined = make_image("ESP32_GENERIC_S3", stock, flash_size=size, root=root)
+    assert (joined.region, joined.flash_size) == (Region(0x200000, size - 0x200000), size)
+    system = joined.content[joined.region.offset :].ljust(joined.region.size, b"\0")
+    assert check_software(file_system.read(system, 32)) == joined.version
+
+
+def test_what_is_told_of_a_flash_counts_more_than_what_the_image_says(
+    tmp_path: Path, root: Path
+) -> None:
+    region = Region(0x600000, 0x200000)
+    for vfs in (region, None):
+        stock = saved(tmp_path, esp_stock(vfs=vfs))
+        named = make_image("ESP32_GENERIC", stock, region=region, root=root)
+        assert (named.region, named.flash_size) == (region, None)
+    large = saved(tmp_path, esp_stock(vfs=region))
+    assert make_image("ESP32_GENERIC", large, flash_size=8 << 20, root=root).region == region
+    for size in (2 << 20, 7 << 20):
+        with pytest.raises(ImageError, match=f"behind the flash of {size >> 20} MB"):
+            make_image("ESP32_GENERIC", large, flash_size=size, root=root)
+    with pytest.raises(ImageError, match="--flash-size is for ESP32"):
+        make_image("RPI_PICO_W", saved(tmp_path, rp2_stock()), flash_size=4 << 20, root=root)
 
 
 def test_damaged_software_is_found(tmp_path: Path, root: Path) -> None:
