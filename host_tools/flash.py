@@ -68,6 +68,7 @@ class Job:
         self._show = show
         self._what = ""
         self.touched = False
+        self.restarted = False
         self.finished = False
 
     def step(self, what: str) -> None:
@@ -86,6 +87,8 @@ class Job:
                 "the board's flash is written in part and it will not start like this; "
                 "the same command again mends it"
             )
+        if self.restarted:
+            return "nothing on the board was changed, and it was started again"
         return "nothing on the board was changed"
 
 

@@ -8,6 +8,8 @@ esptool's stub compares the flash with the image by MD5 when all is written.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from esptool import cmds
@@ -32,41 +34,69 @@ def flash_esp(firmware: Firmware, port: str, job: Job, *, erase: bool = False) -
     """
     assert isinstance(firmware.form, EspImage)
     _Listener.job = job
-    esp = None
     try:
         job.step(f"Connecting to {port}")
-        esp = cmds.detect_chip(port, baud=_ROM_BAUD)
-        _check_chip(esp, firmware.form)
-        return _write(esp, firmware, job, erase)
+        with _in_loader(port, job) as esp:
+            _check_chip(esp, firmware.form)
+            return _write(esp, firmware, job, erase)
+    except _WrongBoardError as error:
+        raise FlashError(f"{error.what}; {job.state()}; {error.advice}") from None
     except _PROBLEMS as error:
         raise FlashError(f"{_reason(error, port)}; {job.state()}") from None
+
+
+@contextmanager
+def _in_loader(port: str, job: Job) -> Iterator[Any]:
+    """The chip on `port`, in its loader; if nothing happens to it there, it runs again."""
+    esp = cmds.detect_chip(port, baud=_ROM_BAUD)
+    try:
+        yield esp
     finally:
-        if esp is not None:
+        try:
+            if not job.touched:
+                _start_again(esp, job)
+        finally:
             esp._port.close()
+
+
+def _start_again(esp: Any, job: Job) -> None:
+    with suppress(*_PROBLEMS):  # it may be gone
+        esp.hard_reset()
+        job.restarted = True
+
+
+class _WrongBoardError(Exception):
+    """The image is for other boards than this one; and what to do."""
+
+    def __init__(self, what: str, advice: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.advice = advice
 
 
 def _check_chip(esp: Any, image: EspImage) -> None:
     if image.chip != esp.CHIP_NAME:
-        raise FlashError(
-            f"the image is for {image.chip}, and this board has {esp.CHIP_NAME}; "
-            "nothing on the board was changed; take the image for this board"
+        raise _WrongBoardError(
+            f"the image is for {image.chip}, and this board has {esp.CHIP_NAME}",
+            "take the image for this board",
         )
 
 
 def _check_flash(firmware: Firmware, image: EspImage, size: int | None) -> None:
     """size: of the board's flash; None: esptool does not know it."""
     if size and size < image.flash_size:
-        raise FlashError(
+        raise _WrongBoardError(
             f"the image is for {image.flash_size >> 20} MB of flash, and this board has "
-            f"{size >> 20} MB; nothing on the board was changed; take the image for its flash"
+            f"{size >> 20} MB",
+            "take the image for its flash",
         )
     wanted = firmware.flash_size
     if size and wanted and wanted != size:
         # MicroPython would find a file system of another size than its own, and not mount it
-        raise FlashError(
-            f"the image's file system is for {wanted >> 20} MB of flash, and this "
-            f"board has {size >> 20} MB; nothing on the board was changed; make the image again: "
-            f"thermo image --flash-size {size >> 20} …"
+        raise _WrongBoardError(
+            f"the image's file system is for {wanted >> 20} MB of flash, and this board has "
+            f"{size >> 20} MB",
+            f"make the image again: thermo image --flash-size {size >> 20} …",
         )
 
 

@@ -162,6 +162,7 @@ def test_an_image_for_another_board_changes_nothing(
     assert flash(saved(tmp_path, content), "--port", board.plug()) == 1
     assert told in capsys.readouterr().err
     assert board.flash == b"\xa5" * len(board.flash)
+    assert board.starts == ["rom", "app"]
 
 
 @pytest.mark.parametrize(

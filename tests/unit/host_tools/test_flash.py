@@ -111,6 +111,8 @@ def test_an_image_that_is_not_there_or_for_no_board(tmp_path: Path) -> None:
 def test_the_state_of_a_board_at_each_moment() -> None:
     job = Job(lambda *_: None)
     assert job.state() == "nothing on the board was changed"
+    job.restarted = True
+    assert job.state() == "nothing on the board was changed, and it was started again"
     job.touched = True
     assert job.state().endswith("the same command again mends it")
     job.finished = True

@@ -17,6 +17,7 @@ from host_tools import file_system, flash_esp
 from host_tools.flash import FlashError, Job, load_firmware
 
 PORT = "/dev/ttyTEST"
+UNTOUCHED = "nothing on the board was changed, and it was started again"
 
 
 class FakeChip:
@@ -29,6 +30,8 @@ class FakeChip:
         self.calls: list[str] = []
         self.flash_size = "4MB"
         self.trouble: Exception | None = None
+        self.stub_trouble: BaseException | None = None
+        self.is_pulled = False
         self._port = SimpleNamespace(close=lambda: self.calls.append("close"))
 
     def change_baud(self, baud: int) -> None:
@@ -40,6 +43,8 @@ class FakeChip:
         return self
 
     def run_stub(self, esp: FakeChip) -> FakeChip:
+        if self.stub_trouble is not None:
+            raise self.stub_trouble
         return self
 
     def attach_flash(self, esp: FakeChip) -> None:
@@ -61,6 +66,11 @@ class FakeChip:
         log.progress_bar(cur_iter=1, total_iters=2)
         self.calls.append(f"write {parts[0][0]:#x}")
 
+    def hard_reset(self) -> None:
+        if self.is_pulled:
+            raise SerialException("write failed")
+        self.calls.append("start again")
+
     def reset_chip(self, esp: FakeChip, mode: str) -> None:
         self.calls.append(mode)
 
@@ -72,11 +82,15 @@ def chip(monkeypatch: pytest.MonkeyPatch) -> FakeChip:
     return found
 
 
-def flash(tmp_path: Path, shown: list[tuple[str, int, int]], erase: bool = False) -> str:
-    path = tmp_path / "stock.bin"
+def saved(folder: Path) -> Path:
+    path = folder / "stock.bin"
     path.write_bytes(esp_stock(ESP32))
+    return path
+
+
+def flash(tmp_path: Path, shown: list[tuple[str, int, int]], erase: bool = False) -> str:
     job = Job(lambda *what: shown.append(what))
-    return flash_esp.flash_esp(load_firmware(path), PORT, job, erase=erase)
+    return flash_esp.flash_esp(load_firmware(saved(tmp_path)), PORT, job, erase=erase)
 
 
 @pytest.mark.parametrize("is_stub", [True, False])
@@ -104,9 +118,44 @@ def test_progress_that_nobody_waits_for_is_dropped(monkeypatch: pytest.MonkeyPat
 
 def test_a_chip_with_less_flash_is_left_alone(chip: FakeChip, tmp_path: Path) -> None:
     chip.flash_size = "2MB"
-    with pytest.raises(FlashError, match="and this board has 2 MB; nothing on the board was"):
+    with pytest.raises(FlashError, match=f"has 2 MB; {UNTOUCHED}; take the image for its flash"):
         flash(tmp_path, [])
-    assert chip.calls == ["baud 460800", "close"]
+    assert chip.calls == ["baud 460800", "start again", "close"]
+
+
+def test_another_chip_is_left_alone(chip: FakeChip, tmp_path: Path) -> None:
+    chip.CHIP_NAME = "ESP32-S2"
+    with pytest.raises(FlashError, match=f"has ESP32-S2; {UNTOUCHED}; take the image for this"):
+        flash(tmp_path, [])
+    assert chip.calls == ["start again", "close"]
+
+
+def test_a_chip_that_was_not_touched_runs_again_after_trouble(
+    chip: FakeChip, tmp_path: Path
+) -> None:
+    """It waited in its loader, and the room without its thermostat."""
+    chip.stub_trouble = FatalError("Failed to write to target RAM")
+    with pytest.raises(FlashError, match=f"target RAM; {UNTOUCHED}$"):
+        flash(tmp_path, [])
+    assert chip.calls == ["start again", "close"]
+
+
+def test_a_chip_that_was_not_touched_runs_again_after_ctrl_c(
+    chip: FakeChip, tmp_path: Path
+) -> None:
+    chip.stub_trouble = KeyboardInterrupt()
+    job = Job(lambda *_: None)
+    with pytest.raises(KeyboardInterrupt):
+        flash_esp.flash_esp(load_firmware(saved(tmp_path)), PORT, job)
+    assert chip.calls == ["start again", "close"]
+    assert job.state() == UNTOUCHED
+
+
+def test_a_chip_that_is_gone_cannot_be_started_again(chip: FakeChip, tmp_path: Path) -> None:
+    chip.stub_trouble, chip.is_pulled = SerialException("read failed"), True
+    with pytest.raises(FlashError, match=r"check the cable; nothing on the board was changed$"):
+        flash(tmp_path, [])
+    assert chip.calls == ["close"]
 
 
 def test_a_file_system_for_another_flash_is_not_written(chip: FakeChip, tmp_path: Path) -> None:
