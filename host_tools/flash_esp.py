@@ -7,6 +7,7 @@ esptool's stub compares the flash with the image by MD5 when all is written.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,6 +26,8 @@ _BAUD = 460_800
 _ROM_BAUD = 115_200
 # What esptool raises when a board or a line does what it should not
 _PROBLEMS = (FatalError, SerialException, OSError, struct.error)
+# How it begins to advise its own users
+_ADVICE = re.compile(r"\. (?=Use |Change |Need )")
 
 
 def flash_esp(firmware: Firmware, port: str, job: Job, *, erase: bool = False) -> str:
@@ -110,21 +113,38 @@ def _write(esp: Any, firmware: Firmware, job: Job, erase: bool) -> str:
         esp.change_baud(_BAUD)
     cmds.attach_flash(esp)
     _check_flash(firmware, image, flash_size_bytes(cmds.detect_flash_size(esp)))
-    job.touched = True
-    if erase:
-        job.step("Erasing the whole flash, which takes up to two minutes")
-        cmds.erase_flash(esp)
-    job.step(f"Writing to {chip}")
-    cmds.write_flash(esp, [(image.start, firmware.content)], erase_all=False)
+    _watch(esp, job)
+    # Which may refuse, before it erases or writes anything
+    cmds.write_flash(esp, [(image.start, firmware.content)], erase_all=erase)
     job.finished = True
     job.step("Starting the board")
     cmds.reset_chip(esp, "hard-reset")
     return chip
 
 
+def _watch(esp: Any, job: Job) -> None:
+    """From the first command that changes the flash, the board counts as touched."""
+    command = esp.command
+    writing = f"Writing to {esp.CHIP_NAME}"
+    steps = {
+        esp.ESP_CMDS["ERASE_FLASH"]: "Erasing the whole flash, which takes up to two minutes",
+        esp.ESP_CMDS["FLASH_BEGIN"]: writing,
+        esp.ESP_CMDS["FLASH_DEFL_BEGIN"]: writing,
+    }
+
+    def watched(operation: int | None = None, *details: Any, **more: Any) -> Any:
+        if operation in steps:
+            job.touched = True
+            job.step(steps[operation])
+        return command(operation, *details, **more)
+
+    esp.command = watched
+
+
 def _reason(error: BaseException, port: str) -> str:
     """esptool's own words, the first line of them, without its advice for its own command."""
-    text = str(error).strip().splitlines()[0].rstrip(".:") if str(error).strip() else "no answer"
+    line = str(error).strip().splitlines()[0] if str(error).strip() else "no answer"
+    text = _ADVICE.split(line)[0].rstrip(".:")
     if "Could not open" in text:
         return f"{port} cannot be opened: {_opening(str(error))}"
     if "Failed to connect" in text:

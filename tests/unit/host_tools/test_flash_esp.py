@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from doubles.stock_images import ESP32, STARTS, esp_stock
+from esptool.loader import ESPLoader
 from esptool.logger import log
 from esptool.util import FatalError
 from serial import SerialException
@@ -25,12 +26,15 @@ class FakeChip:
 
     CHIP_NAME = "ESP32"
     IS_STUB = True
+    ESP_CMDS = ESPLoader.ESP_CMDS
 
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.flash_size = "4MB"
         self.trouble: Exception | None = None
         self.stub_trouble: BaseException | None = None
+        self.refusal: Exception | None = None
+        self.write_trouble: Exception | None = None
         self.is_pulled = False
         self._port = SimpleNamespace(close=lambda: self.calls.append("close"))
 
@@ -53,10 +57,18 @@ class FakeChip:
     def detect_flash_size(self, esp: FakeChip) -> str:
         return self.flash_size
 
-    def erase_flash(self, esp: FakeChip) -> None:
-        self.calls.append("erase")
+    def command(self, op: int | None = None, *_: object) -> None:
+        if op == self.ESP_CMDS["ERASE_FLASH"]:
+            self.calls.append("erase")
+        if self.write_trouble is not None and op == self.ESP_CMDS["FLASH_DEFL_BEGIN"]:
+            raise self.write_trouble
 
     def write_flash(self, esp: FakeChip, parts: Any, erase_all: bool) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        if erase_all:
+            esp.command(self.ESP_CMDS["ERASE_FLASH"])
+        esp.command(self.ESP_CMDS["FLASH_DEFL_BEGIN"], b"")
         # As esptool does, whatever it has to say
         for tell in (log.print, log.note, log.warning, log.error):
             tell("for esptool's own command line")
@@ -170,6 +182,55 @@ def test_a_file_system_for_another_flash_is_not_written(chip: FakeChip, tmp_path
     chip.flash_size = "4MB"
     flash_esp.flash_esp(load_firmware(path), PORT, Job(lambda *_: None))
     assert "write 0x1000" in chip.calls
+
+
+@pytest.mark.parametrize(
+    ("refusal", "told"),
+    [
+        (
+            "Input requires chip revision v3.0 or higher (this chip is revision v1.0). "
+            "Use --force to flash anyway.",
+            r"\(this chip is revision v1\.0\)",
+        ),
+        (
+            "Active security features detected, erasing flash is disabled as a safety measure. "
+            "Use the force argument to override, please use with caution, otherwise it may brick "
+            "your device!",
+            "as a safety measure",
+        ),
+        (
+            "Input image (length 9) at offset 0x00001000 will not fit in 4 bytes of flash. Change "
+            "the flash_size argument or flashing address.",
+            "will not fit in 4 bytes of flash",
+        ),
+        (
+            "Detecting flash size is not supported in secure download mode. Need to manually "
+            "specify flash size.",
+            "in secure download mode",
+        ),
+    ],
+)
+@pytest.mark.parametrize("erase", [True, False])
+def test_what_esptool_refuses_has_changed_nothing(
+    erase: bool, refusal: str, told: str, chip: FakeChip, tmp_path: Path
+) -> None:
+    """And its advice for its own command is not passed on."""
+    chip.refusal = FatalError(refusal)
+    with pytest.raises(FlashError, match=f"{told}; {UNTOUCHED}$"):
+        flash(tmp_path, [], erase=erase)
+    assert chip.calls == ["baud 460800", "start again", "close"]
+
+
+def test_a_flash_that_was_erased_is_told(chip: FakeChip, tmp_path: Path) -> None:
+    chip.write_trouble = FatalError("Failed to enter compressed flash mode")
+    shown: list[tuple[str, int, int]] = []
+    with pytest.raises(FlashError, match="flash mode; the board's flash is written in part"):
+        flash(tmp_path, shown, erase=True)
+    assert chip.calls == ["baud 460800", "erase", "close"]
+    assert [what for what, *_ in shown][-2:] == [
+        "Erasing the whole flash, which takes up to two minutes",
+        "Writing to ESP32",
+    ]
 
 
 OPENING = f"Could not open {PORT}, the port is busy or doesn't exist.\n"
