@@ -31,6 +31,8 @@ _ABOUT_BYTES = 4096
 _TARGET = "firmware.uf2"
 _CHUNK_BYTES = 64 * 1024
 _POLL_S = 0.1
+# Late enough for mpremote to hear that the code has arrived: the port vanishes with the restart
+_BOOTLOADER = "import time, machine; time.sleep_ms(100); machine.bootloader()"
 
 
 @dataclass(frozen=True)
@@ -218,7 +220,7 @@ def enter_bootloader(port: str) -> None:
     try:
         with BoardLink.open(port) as link:
             link.stop()
-            link.transport.exec_raw_no_follow("import machine\nmachine.bootloader()")
+            link.transport.exec_raw_no_follow(_BOOTLOADER)
     except (BoardError, TransportError, OSError) as error:
         raise FlashError(
             f"{error}; or hold the BOOTSEL button while you plug the board in, and run the same "
