@@ -160,6 +160,8 @@ def command_for(words: list[str]) -> typer.Typer:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command line. Returns: the exit code; for a user's mistake without a traceback."""
     words = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        _make_lenient(stream)
     try:
         # Not standalone: the errors come here, in one form, instead of Typer's boxes.
         code = command_for(words)(args=words, prog_name="thermo", standalone_mode=False)
@@ -177,6 +179,13 @@ def main(arguments: list[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return 130
     return code if isinstance(code, int) else 0
+
+
+def _make_lenient(stream: Any) -> None:
+    """A character that the encoding of a console or a file has not becomes a question mark, and
+    ends no command: our own arrows and dots, what a board says."""
+    if getattr(stream, "errors", None) == "strict" and hasattr(stream, "reconfigure"):
+        stream.reconfigure(errors="replace")
 
 
 def _usage(error: typer.TyperException) -> str:

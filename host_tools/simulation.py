@@ -33,8 +33,9 @@ from pathlib import Path
 from host_tools.problem import Problem
 
 RESET_EXIT_CODE = 75
-# How a process looks that the watchdog has bitten.
-WATCHDOG_EXIT_CODES = (-signal.SIGALRM, 128 + signal.SIGALRM)
+# How a process looks that the watchdog has bitten. Windows has no such signal, and no simulation.
+_BITE = getattr(signal, "SIGALRM", 14)
+WATCHDOG_EXIT_CODES = (-_BITE, 128 + _BITE)
 # A firmware that resets more often has a fault that another start does not cure.
 MAX_RESETS_PER_MINUTE = 20
 GRACE_S = 5.0
@@ -128,6 +129,11 @@ class Thermostat:
         """Start the firmware; from now on resets are followed. Raises SimulationError."""
         if self._life is not None:
             raise SimulationError("this thermostat was started already")
+        if os.name == "nt":
+            raise SimulationError(
+                "the simulated thermostat needs signals and named pipes that Windows has not; "
+                "use Linux, or a real board"
+            )
         self._data.mkdir(parents=True, exist_ok=True)
         self._lay_cable()
         try:

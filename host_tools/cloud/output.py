@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -64,7 +65,9 @@ def cell(value: Any) -> str:
 
 
 def _dumped(value: Any, indent: int | None = None) -> str:
-    text = json.dumps(value, indent=indent, ensure_ascii=False, default=str)
+    # Where output is not in UTF-8 (a pipe on Windows), what it lacks would become question marks
+    is_utf = (sys.stdout.encoding or "").lower().startswith("utf")
+    text = json.dumps(value, indent=indent, ensure_ascii=not is_utf, default=str)
     return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 

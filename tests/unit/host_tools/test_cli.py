@@ -1,6 +1,8 @@
 """The command line: help that helps, and mistakes told in one line with what to do."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 import typer
@@ -145,3 +147,50 @@ def test_a_line_for_powershell(monkeypatch):
         patch.setattr(os, "name", "nt")
         line = hub_commands._export("A", "b c")
     assert line == "$env:A = 'b c'"
+
+
+def thermo(code, **environment):
+    """What a process of its own makes of `code`."""
+    return subprocess.run(
+        [sys.executable, "-c", f"import sys\n{code}"],
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_help_where_signals_of_unix_are_missing():
+    """As on Windows, as far as that can be played here."""
+    done = thermo(
+        "import signal\n"
+        "for name in ('SIGALRM', 'SIGKILL', 'SIGHUP'): delattr(signal, name)\n"
+        "from host_tools import cli\n"
+        "for words in (['--help'], ['hub', 'start', '--help'], ['hub', 'exec', '--help']):\n"
+        "    assert cli.main(words) == 0\n"
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_character_that_an_encoding_has_not_ends_nothing():
+    code = (
+        "from host_tools import cli, doctor_commands\n"
+        "from host_tools.finding import BAD, Finding\n"
+        "found = [Finding('port', BAD, 'no board', 'plug one in')]\n"
+        "doctor_commands.examine_host = lambda: found\n"
+        "sys.exit(cli.main(['doctor', '--port', '/dev/none']))\n"
+    )
+    done = thermo(code, PYTHONIOENCODING="cp1252")
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert b"? plug one in" in done.stdout
+    assert "→ plug one in".encode() in thermo(code, PYTHONIOENCODING="utf-8").stdout
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"), [("utf-8", '"Küche →"'.encode()), ("cp1252", rb'"K\u00fcche \u2192"')]
+)
+def test_json_loses_nothing_in_an_encoding_that_has_not_all_characters(encoding, shown):
+    code = "from host_tools.cloud.output import print_json\nprint_json('Küche →')"
+    done = thermo(code, PYTHONIOENCODING=encoding, PYTHONUTF8="1")
+    assert (done.stdout.strip(), done.stderr) == (shown, b"")

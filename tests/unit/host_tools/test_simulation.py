@@ -276,3 +276,14 @@ def test_a_child_hears_ctrl_c_and_ends_with_its_parent_where_the_kernel_sees_to_
     simulation.prepare_child(-1)()
     # The parent ended before the kernel was told
     assert ("exit 1" in done) == (platform == "linux")
+
+
+def test_there_is_no_simulation_on_windows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = thermostat(tmp_path, "exit 0").start()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "name", "nt")
+        with pytest.raises(SimulationError, match="Windows has not; use Linux, or a real board"):
+            start.send(None)
+    assert not (tmp_path / "data").exists()
