@@ -83,7 +83,10 @@ def put_back(board: Files, backup: Backup, force: bool) -> None:
         )
     files, content = _without_clashes(board, backup)
     provision.install(board, None, Change(content, files))
-    if backup.set_points is not None:
+    if backup.set_points is None:
+        # They were another room's
+        provision.forget_set_points(board)
+    else:
         data = configuration.encoded(backup.set_points)
         provision.write_checked(board, configuration.SET_POINTS_FILE, data)
 

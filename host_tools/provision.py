@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from host_tools import configuration
 from host_tools.changes import HUB_CA, Change, ProvisionError
-from host_tools.configuration import COPIES, FILE, Content
+from host_tools.configuration import COPIES, FILE, SET_POINTS_FILE, Content
 
 _IDENTITY = ("connection_string", "certificate", "private_key", "provisioning")
 # Files that an earlier provisioning has made, and so this one may take away
@@ -115,6 +115,17 @@ def _remove_forgotten(files: Files, content: Content) -> None:
     for name in files.names():
         if _OURS.fullmatch(name.removesuffix(".new")) and name not in kept:
             files.remove("/" + name)
+
+
+def forget_set_points(files: Files) -> bool:
+    """Take away what the cloud has set before; then the configuration's count. Was there any?
+
+    The older copy first: it does not come back in the place of the newer if the cable is pulled.
+    """
+    found = copies(files, SET_POINTS_FILE)
+    for name in reversed(found):
+        files.remove("/" + name)
+    return bool(found)
 
 
 def _told(content: Content, change: Change) -> list[str]:

@@ -69,7 +69,10 @@ def provision_board(
         Path, typer.Option(file_okay=False, help="Of the local hub.")
     ] = DEFAULT_WORKSPACE,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Keep nothing of the configuration that it has.")
+        bool,
+        typer.Option(
+            "--fresh", help="Keep nothing of the configuration and set points that it has."
+        ),
     ] = False,
     reset: Annotated[
         bool, typer.Option("--reset/--no-reset", help="Start the thermostat at the end.")
@@ -152,6 +155,8 @@ def _bring(
         if on_hub is not None:
             change += identity_on_hub(on_hub, device_id or own_id(board, existing), board)
         told = provision.install(board, existing, change)
+        if fresh and provision.forget_set_points(board):
+            told.append("no set points but those of the configuration")
     console.print("The board has, read back and compared:", markup=False)
     for line in told:
         console.print(f"  {line}", markup=False, soft_wrap=True)

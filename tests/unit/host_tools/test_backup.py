@@ -175,3 +175,34 @@ def test_a_file_whose_name_the_board_has_for_another_comes_under_its_own(tmp_pat
     (name,) = provision.read(other)["root_certificates"]
     assert name.endswith("-ca.der")
     assert other.contents[name] == root
+
+
+def older(points):
+    return {**points, "targets": {"thermostat1": 2400}}
+
+
+def test_a_backup_without_set_points_leaves_none_of_the_boards_own(tmp_path):
+    """Else a bedroom is heated to what the bathroom was set to, whose thermostat it was."""
+    bathroom = a_board()
+    copies = {
+        "setpoints.json": json.dumps(POINTS).encode(),
+        "setpoints.json.new": b'{"ver',
+        "setpoints.json.bak": json.dumps(older(POINTS)).encode(),
+    }
+    bathroom.contents.update(copies)
+    bedroom = a_board()
+    del bedroom.contents["setpoints.json"]
+    found = backup.read(kept(tmp_path, bedroom))
+    assert found.set_points is None
+    for steps in range(100):
+        board = BoardFiles(bathroom.contents, steps)
+        try:
+            backup.put_back(board, found, force=True)
+        except Pulled:
+            # An older one does not come back in the place of a newer
+            left = provision.copies(board, "setpoints.json")
+            assert configuration.newest("setpoints.json", left) == POINTS
+            continue
+        assert not provision.copies(board, "setpoints.json")
+        break
+    assert provision.read(board) == found.configuration

@@ -167,3 +167,18 @@ def test_a_configuration_that_cannot_be_kept_is_kept_until_somebody_says_fresh(
     assert board.contents["config.json"] == b'{"version": 1,'
     assert provision("--ssid", "home", "--fresh") == 0
     assert configuration(board)["wifi"]["ssid"] == "home"
+
+
+def test_set_points_stay_until_somebody_says_fresh(
+    board: BoardFiles, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They count more than the set points that a configuration gives its zones."""
+    points = {f"setpoints.json{ending}": b"{}" for ending in ("", ".new", ".bak")}
+    board.contents.update(points)
+    answer(monkeypatch, "12345678", "12345678")
+    assert provision("--ssid", "home") == 0
+    assert board.contents.items() >= points.items()
+    assert "no set points" not in capsys.readouterr().err
+    assert provision("--ssid", "home", "--fresh") == 0
+    assert not board.contents.keys() & points.keys()
+    assert "no set points but those of the configuration" in capsys.readouterr().err
