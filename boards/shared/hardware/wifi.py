@@ -45,8 +45,9 @@ class Station:
         """Begin anew when the last attempt has failed, or leads nowhere."""
         if self._settings is None or self.is_up():
             return
+        # Below 0 it is more than six days: the network was up, and ticks tell no more
         waited = time.ticks_diff(time.ticks_ms(), self._began)
-        if waited >= (_ATTEMPT_MS if self.is_joining() else _REST_MS):
+        if not 0 <= waited < (_ATTEMPT_MS if self.is_joining() else _REST_MS):
             self._failure = self._text()
             self._begin()
 

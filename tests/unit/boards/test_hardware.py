@@ -412,6 +412,26 @@ def test_a_network_that_was_lost_is_joined_again():
         assert board.resolver("hub", 8883) is None
 
 
+def test_a_network_that_was_up_for_days_is_joined_again():
+    """Ticks wrap after 12.4 days, and tell no more than 6.2 apart; nobody need have asked."""
+    for days in (1, 7, 8, 12, 20):
+        for hours in (1, 24 * days):
+            for name, board, chip in each():
+                wlan = chip.wlan
+                board.connect_network(Wifi())
+                wlan.finish(wlan.up)
+                for _ in range(24 * days // hours):
+                    chip.ticks.advance(60 * MINUTE_MS * hours)
+                    if hours == 1:
+                        assert board.network_up()
+                wlan.finish(0 if chip.is_rp2 else 200)
+                for _ in range(60):
+                    board.network_up()
+                    chip.ticks.advance(1000)
+                # A second attempt if the first leads nowhere
+                assert len(wlan.asked) in (2, 3), (name, days, wlan.asked)
+
+
 def test_an_attempt_that_leads_nowhere_is_given_up():
     for _, board, chip in each():
         board.connect_network(Wifi())

@@ -35,6 +35,8 @@ _PINS = {
     "rp2350": list(range(30)) + ["LED"],
 }
 _INPUTS_ONLY = {"esp32": (34, 35, 36, 37, 38, 39)}
+# Source: MicroPython's py/mpconfig.h, MICROPY_PY_TIME_TICKS_PERIOD, with small ints of 31 bits
+_TICKS_PERIOD = 1 << 30
 PWRON, HARD, WDT, DEEPSLEEP, SOFT = 1, 2, 3, 4, 5
 
 
@@ -356,12 +358,17 @@ def resolve(board, host, port):
 
 
 class BoardTime:
-    """`time` of a port: ticks that tests move, gmtime by the port's epoch."""
+    """`time` of a port: ticks that tests move and that wrap, gmtime by the port's epoch."""
 
     def __init__(self, chip):
         self._chip = chip
-        self.ticks_ms = chip.ticks.ticks_ms
-        self.ticks_diff = chip.ticks.ticks_diff
+
+    def ticks_ms(self):
+        return self._chip.ticks.now_ms & (_TICKS_PERIOD - 1)
+
+    def ticks_diff(self, later, earlier):
+        half = _TICKS_PERIOD // 2
+        return (later - earlier + half & _TICKS_PERIOD - 1) - half
 
     def sleep_us(self, us):
         assert 0 < us <= 10
