@@ -170,7 +170,10 @@ def hold_watchdog(ms):
 
 def console():
     """The stream of the operator's keys, or None."""
-    return sys.stdin if os.getenv("THERMO_CONSOLE") else None
+    if not os.getenv("THERMO_CONSOLE"):
+        return None
+    # As text, a read waits for the rest of a letter, and everything with it
+    return getattr(sys.stdin, "buffer", sys.stdin)
 
 
 def unique_id():

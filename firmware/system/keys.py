@@ -12,7 +12,8 @@ _TROUBLES = (ImportError, MemoryError)
 
 
 def attach(stream, scope):
-    """Start a task for the operator, whose keys are `stream`. `scope`: the names there are."""
+    """Start a task for the operator, whose keys are `stream`, best of bytes: one of text may wait
+    for the rest of a letter, and everything with it. `scope`: the names there are."""
     asyncio.create_task(_serve(asyncio.StreamReader(stream), scope))
 
 
@@ -29,8 +30,9 @@ async def _serve(reader, scope):
                 from system.console import Console
 
                 console = Console(scope)
-            await console.take(key if isinstance(key, str) else chr(key[0]))
+            if ord(key) < 128:  # the others are bytes of letters that no program needs
+                await console.take(chr(ord(key)))
         except UnicodeError:
-            pass  # half a letter; the other half comes, and is none either
+            pass  # half a letter of a stream of text; the other half comes, and is none either
         except _TROUBLES as error:
             print("no console:", error)

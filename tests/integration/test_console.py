@@ -39,8 +39,8 @@ class Terminal:
         os.close(theirs)
         self.seen = ""
 
-    def type(self, text: str) -> None:
-        os.write(self._end, text.encode())
+    def type(self, keys: str | bytes) -> None:
+        os.write(self._end, keys.encode() if isinstance(keys, str) else keys)
 
     def wait_for(self, pattern: str, limit_s: float = 20) -> re.Match[str]:
         """What matches next; all before it is forgotten."""
@@ -131,6 +131,15 @@ def test_a_statement_that_never_ends_is_ended_by_the_watchdog(tmp_path: Path) ->
         terminal.wait_for("up -")
         terminal.type("while True: pass\r")
         assert terminal.end() in WATCHDOG_EXIT_CODES
+
+
+def test_half_a_letter_stops_nothing(tmp_path: Path) -> None:
+    with thermostat(tmp_path, telemetry={"stats_period_s": 1}) as terminal:
+        terminal.wait_for("up -")
+        terminal.type(b"\xfc")
+        for _ in range(4):  # longer than the watchdog waits
+            terminal.wait_for("\nstats ")
+        assert terminal.ask("20 + 1") == "21"
 
 
 def test_a_terminal_that_goes_away_changes_nothing(tmp_path: Path) -> None:

@@ -176,7 +176,8 @@ def _release():
 
 
 def console():
-    return sys.stdin
+    # As text, a read waits for the rest of a letter, and everything with it
+    return getattr(sys.stdin, "buffer", sys.stdin)
 
 
 def unique_id():

@@ -33,6 +33,15 @@ def test_what_the_contract_names():
         assert hasattr(board, name), name
 
 
+def test_the_operators_keys_are_bytes_where_there_is_an_operator():
+    assert board.console() is None
+    set_variable("THERMO_CONSOLE", "1")
+    try:
+        assert board.console() is sys.stdin.buffer
+    finally:
+        set_variable("THERMO_CONSOLE", "")
+
+
 def test_relays_are_off():
     for index in (0, 1):
         pin = board.relay_pin(index)

@@ -76,7 +76,14 @@ def test_what_the_contract_names():
             assert hasattr(board, word), (name, word)
         assert board.NAME == name
         assert board.data_path == ""
-        assert board.console() is sys.stdin
+
+
+def test_the_operators_keys_are_bytes():
+    """A text stream waits for the rest of a letter, and everything with it."""
+    for _, board, _ in each():
+        for stdin in (port.Module(buffer=object()), port.Module()):
+            sys.modules["hardware.contract"].sys = port.Module(stdin=stdin)
+            assert board.console() is getattr(stdin, "buffer", stdin)
 
 
 def test_pins_are_the_boards_to_use():

@@ -43,6 +43,11 @@ def test_a_stream_of_bytes_will_do():
     assert served([b"4", b"2", b"\r", b""], {}) == (True, ["42"])
 
 
+def test_what_is_no_ascii_is_passed_over():
+    assert served([b"\xfc", b"4", b"\xc3", b"\xbc", b"2", b"\r"], {}) == (True, ["42"])
+    assert served("\x804\xfc2\r", {}) == (True, ["42"])
+
+
 def test_a_console_that_cannot_come_is_told_and_tried_again():
     class Full:
         """A scope for which there is no room the first time."""
