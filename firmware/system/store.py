@@ -103,12 +103,6 @@ class Store:
         self._replace(json.dumps(content).encode()[1:], present)
         return True
 
-    def remove(self):
-        """Take all copies away. Raises OSError."""
-        for path in (self.path + ".bak", self.path + ".new", self.path):
-            if self._exists(path):
-                self.files.remove(path)
-
     def _read(self, path):
         """The bytes of `path`, None if there is no such file. Raises ConfigurationError."""
         try:

@@ -50,8 +50,8 @@ class App:
         self.cloud = None
         # Instead of `cloud`, while the provisioning service has not named a hub
         self.provisioning = None
-        # Whether it did, for `cloud`
-        self.is_provisioned = False
+        # Whether it did, for `cloud`: the uptime from which a hub that refuses is doubted, or None
+        self.doubt_from_s = None
         # Makes a system.ntp.Timekeeper; None: the board has the time by itself
         self.new_timekeeper = None
         self.supervisor = None
@@ -131,14 +131,21 @@ class App:
         self.log.info("restarting, for the hub that was assigned")
         self._restart()
 
-    def _check_assignment(self):
+    def _check_assignment(self, now_s):
         """A hub that refuses what it was assigned: the assignment is old."""
-        if self.is_provisioned and self.cloud.session.refusals >= _MOST_REFUSALS:
-            from thermostat import provisioning
+        from_s = self.doubt_from_s
+        if from_s is None or now_s < from_s or self.cloud.session.refusals < _MOST_REFUSALS:
+            return
+        from thermostat import provisioning
 
-            provisioning.forget(self.board.data_path)
-            self.log.error("the hub refuses this device: asking the provisioning service again")
-            self._restart()
+        self.doubt_from_s = now_s + _DAY_S
+        try:
+            provisioning.doubt(self.board.data_path)
+        except OSError as error:
+            self.log.error("the hub refuses this device, which cannot be kept: %s", error)
+            return
+        self.log.error("the hub refuses this device: asking the provisioning service again")
+        self._restart()
 
     def _restart(self):
         self.leave()
@@ -165,7 +172,7 @@ class App:
             self._set_clock(now_s)
         if self.cloud is not None:
             self.cloud.tend()
-            self._check_assignment()
+            self._check_assignment(now_s)
         self.set_points.poll()
         if self._restart_s is not None and now_s >= self._restart_s:
             self.log.warning("restarting, as asked")

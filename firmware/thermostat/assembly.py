@@ -150,8 +150,9 @@ def _use_provisioning(app, settings):
     board, clock, connection = app.board, app.clock, settings.connection
     try:
         settings.connection_string = provisioning.connection_string(board.data_path, settings)
-        app.is_provisioned = bool(settings.connection_string)
-        if not app.is_provisioned:
+        if settings.connection_string:
+            app.doubt_from_s = provisioning.doubt_from_s(board.data_path)
+        else:
             from iothub.dps import Provisioning
 
             who = provisioning.identity(settings)

@@ -1,28 +1,32 @@
 """Which hub the provisioning service has named, kept in a file; and the way there.
 
     assigned.json   beside the configuration: whose it is (id scope, registration id), and the
-                    hub and device id that were assigned
+                    hub and device id that were assigned; "refused": that hub does not let the
+                    device in; "confirmed": the service has named it again all the same
 
 A board without it asks the service, keeps the answer, and restarts: so everything that only
 asking needed is out of the heap, and the connection is built as from a connection string. A hub
-that refuses the device again and again makes the board forget the answer, and so ask anew.
-In the heap only when needed.
+that refuses the device again and again makes the board doubt the answer, and so ask anew. If it
+gets the same one, somebody has to act: it is then doubted once a day, for each restart lets the
+rooms go without heat for the minimum off time. In the heap only when needed.
 """
 
 from iothub.identity import parse
+from micropython import const
 from system.store import ConfigurationError, Store
 
 _NAME = "/assigned.json"
+_DAY_S = const(86400)
 
 
 def connection_string(folder, settings):
-    """Of the hub that was assigned to this configuration, "" if none was.
+    """Of the hub that was assigned to this configuration, "" if none was, or it refuses us.
 
     Raises IdentityError for a key that is none.
     """
     wanted = settings.provisioning
     found = _kept(folder)
-    if not found or found.get("scope") != wanted["id_scope"]:
+    if not found or found.get("refused") or found.get("scope") != wanted["id_scope"]:
         return ""
     if found.get("registration") != wanted["registration_id"]:
         return ""
@@ -49,19 +53,31 @@ async def run(provisioning, clock, alive, folder):
         alive()
         await clock.sleep_ms(delay_ms)
     asked = provisioning.identity
-    _store(folder).save(
-        {
-            "scope": asked.host,
-            "registration": asked.device_id,
-            "host": provisioning.host,
-            "device": provisioning.device_id,
-        }
-    )
+    found = {
+        "scope": asked.host,
+        "registration": asked.device_id,
+        "host": provisioning.host,
+        "device": provisioning.device_id,
+    }
+    former = _kept(folder)
+    # The very answer that was doubted
+    if former == dict(former or {}, refused=True, **found):
+        found["confirmed"] = True
+    _store(folder).save(found)
 
 
-def forget(folder):
-    """The answer counts no more."""
-    _store(folder).remove()
+def doubt(folder):
+    """The hub refuses the device: the service is to be asked again. Raises OSError."""
+    found = _kept(folder)
+    if found:
+        found["refused"] = True
+        _store(folder).save(found)
+
+
+def doubt_from_s(folder):
+    """Seconds of uptime from which a refusing hub is reason to doubt the answer."""
+    found = _kept(folder)
+    return _DAY_S if found and found.get("confirmed") else 0
 
 
 def _store(folder):

@@ -305,17 +305,6 @@ def test_the_real_file_system_serves():
         os.remove(path + companion)
 
 
-def test_what_is_removed_is_gone_with_its_copies():
-    flash = flash_with(OLD)
-    store = store_on(flash)
-    store.save(NEW)
-    store.remove()
-    assert store.load() is None
-    store.remove()
-    store.save(NEW)
-    assert store.load() == NEW
-
-
 def test_a_former_copy_written_by_hand_serves_and_is_left_alone():
     """To put a file beside the damaged one is what a person does who has no other way in."""
     text = b'{"version": 1, "name": "by hand"}'

@@ -6,16 +6,23 @@ import json
 import os
 
 import thermostat.app
-from doubles.dps_script import DpsBench
+from doubles.dps_script import REGISTRATION, SCOPE, DpsBench
 from doubles.hub_script import Bench as Connection
 from doubles.small_board import SmallBoard
 from system import log
 from system.store import Store
+from thermostat import provisioning
 from thermostat.app import App
 from thermostat.settings import defaults
 
 FOLDER = "build/tests/app-%d" % int.from_bytes(os.urandom(3), "big")
 ASSIGNED = FOLDER + "/assigned.json"
+OF_SERVICE = {
+    "scope": SCOPE,
+    "registration": REGISTRATION,
+    "host": "hub.example.net",
+    "device": "stove-1",
+}
 MINUTE_MS = 60_000
 
 
@@ -240,29 +247,61 @@ def test_what_the_service_assigns_is_kept_and_the_board_restarted_for_it():
     assert house.told[:3] == ["off", "off", "flush"]
 
 
-def _refused(is_provisioned):
+def _refused(doubt_from_s, minutes=10, kept=OF_SERVICE, prepare=None):
     house = House("hub")
-    Store(ASSIGNED).save({"host": "hub.example.net"})
-    house.app.is_provisioned = is_provisioned
+    Store(ASSIGNED).save(kept)
+    if prepare is not None:
+        prepare()
+    house.app.doubt_from_s = doubt_from_s
     house.hub.connack = 5
-    house.run(10 * MINUTE_MS, step_ms=500)
+    house.run(minutes * MINUTE_MS, step_ms=4000)
     return house
 
 
 def test_a_hub_that_keeps_refusing_what_it_was_assigned_makes_the_board_ask_anew():
     """Three refusals lie minutes apart, so that a hub that is out of order is no reason."""
-    house = _refused(True)
+    house = _refused(0)
     assert house.app.cloud.session.refusals == 3
     assert house.tells("the hub refuses this device: asking the provisioning service again")
     assert house.board.resets == 1
-    assert Store(ASSIGNED).load() is None
+    assert Store(ASSIGNED).load()["refused"]
 
 
 def test_a_hub_that_refuses_a_connection_string_is_tried_on():
-    house = _refused(False)
+    house = _refused(None)
     assert house.app.cloud.session.refusals >= 3
     assert house.board.resets == 0
-    assert Store(ASSIGNED).load() is not None
+    assert Store(ASSIGNED).load() == OF_SERVICE
+
+
+def test_a_hub_that_refuses_and_is_assigned_again_does_not_cost_a_reset_each_time():
+    """Each start is three minutes without heat."""
+    _refused(0)
+    kept = Store(ASSIGNED).load()
+    house = House("service")
+    Store(ASSIGNED).save(kept)
+    assert house.run(MINUTE_MS).board.resets == 1
+    kept = Store(ASSIGNED).load()
+    house = _refused(provisioning.doubt_from_s(FOLDER), 60, kept)
+    assert house.app.cloud.session.refusals > 10
+    assert house.board.resets == 0
+    assert Store(ASSIGNED).load() == kept
+
+
+def test_after_a_while_what_was_assigned_again_is_doubted_again():
+    house = _refused(20 * 60, 30)
+    assert house.board.resets == 1
+    assert 1200 <= house.clock.uptime_s() <= 1208
+
+
+def test_a_doubt_that_cannot_be_kept_is_told_and_costs_no_reset():
+    def fill_flash():
+        os.mkdir(ASSIGNED + ".new")
+
+    house = _refused(0, 30, prepare=fill_flash)
+    os.rmdir(ASSIGNED + ".new")
+    assert house.board.resets == 0
+    assert len([1 for line in house.lines if "cannot be kept" in line]) == 1
 
 
 def test_a_restart_lets_the_answer_leave_first():

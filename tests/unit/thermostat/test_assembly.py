@@ -72,7 +72,7 @@ def test_without_a_configuration_the_rooms_are_there_and_nobody_is_dialed():
     house = House()
     app = house.assembled()
     assert names(app) == ["thermostat1", "thermostat2"]
-    assert app.cloud is None and app.provisioning is None and not app.is_provisioned
+    assert app.cloud is None and app.provisioning is None and app.doubt_from_s is None
     assert house.tells("WARNING thermostat: there is no")
     assert not house.tells("ERROR")
     assert house.contexts == []
@@ -91,7 +91,7 @@ def test_a_connection_string_makes_the_device_of_the_model():
     assert house.board.joined == ["house"]
     session = app.cloud.session
     assert (session.identity.host, session.identity.device_id) == ("hub.example.net", "stove-1")
-    assert (session.state, app.is_provisioned) == ("offline", False)
+    assert (session.state, app.doubt_from_s) == ("offline", None)
     hub = FakeHub(app.cloud.device)
     hub.connect()
     assert hub.reported["connectivity"] == "cable"
@@ -283,7 +283,7 @@ def test_before_a_hub_is_assigned_the_service_is_asked_and_there_is_no_cloud():
     house = House()
     app = house.assembled(provisioning=PROVISIONING)
     assert not house.tells("ERROR")
-    assert app.cloud is None and not app.is_provisioned
+    assert app.cloud is None and app.doubt_from_s is None
     who = app.provisioning.identity
     assert (who.host, who.device_id, who.dial_host) == (SCOPE, "stove-1", SERVICE)
     assert len(house.contexts) == 1
@@ -303,7 +303,7 @@ def test_once_a_hub_is_assigned_the_service_is_not_asked():
         {"scope": SCOPE, "registration": "stove-1", "host": "hub7.example.net", "device": "s7"}
     )
     app = house.assembled(provisioning=PROVISIONING)
-    assert app.provisioning is None and app.is_provisioned
+    assert app.provisioning is None and app.doubt_from_s == 0
     who = app.cloud.session.identity
     assert (who.host, who.device_id) == ("hub7.example.net", "s7")
 

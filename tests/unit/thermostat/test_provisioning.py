@@ -106,14 +106,31 @@ def test_a_flash_that_keeps_nothing_is_told_to_the_one_who_asked():
         ask(DpsBench(), FOLDER + "/no-such-folder")
 
 
-def test_what_is_forgotten_is_gone_for_good():
+def test_what_is_doubted_is_asked_for_again():
     folders.empty(FOLDER)
-    ask(DpsBench())
-    ask(DpsBench())
-    provisioning.forget(FOLDER)
-    assert connection_string() == ""
+    provisioning.doubt(FOLDER)
     assert os.listdir(FOLDER) == []
-    provisioning.forget(FOLDER)
+    ask(DpsBench())
+    assert provisioning.doubt_from_s(FOLDER) == 0
+    first = connection_string()
+    for _ in range(2):
+        provisioning.doubt(FOLDER)
+        assert connection_string() == ""
+        ask(DpsBench())
+        # The same answer is doubted after a day only
+        assert (connection_string(), provisioning.doubt_from_s(FOLDER)) == (first, 86400)
+
+
+def test_another_answer_than_the_one_that_was_doubted_counts_like_a_first_one():
+    for key, value in (("host", "old.example.net"), ("device", "x"), ("scope", "0ne00000000")):
+        folders.empty(FOLDER)
+        ask(DpsBench())
+        kept = Store(PATH).load()
+        kept[key], kept["refused"] = value, True
+        Store(PATH).save(kept)
+        ask(DpsBench())
+        assert "HostName=hub.example.net;" in connection_string()
+        assert provisioning.doubt_from_s(FOLDER) == 0
 
 
 def test_who_asks_is_the_registration_in_its_scope():
