@@ -17,6 +17,8 @@ from system.store import ConfigurationError, Store
 
 _NAME = "/assigned.json"
 _DAY_S = const(86400)
+# Before a flash that did not take the answer is tried again
+_PAUSE_S = const(60)
 
 
 def connection_string(folder, settings):
@@ -47,11 +49,25 @@ def identity(settings):
 
 
 async def run(provisioning, clock, alive, folder):
-    """Ask until there is an answer, and keep it. Raises OSError if the flash does not take it."""
+    """Ask until there is an answer, and try until the flash has taken it."""
     while provisioning.state != "assigned":
         delay_ms = provisioning.step()
         alive()
         await clock.sleep_ms(delay_ms)
+    is_told = False
+    while True:
+        try:
+            return _keep(provisioning, folder)
+        except OSError as error:
+            if not is_told:
+                is_told = True
+                provisioning.log.error("the answer cannot be kept, trying on: %s", error)
+        for _ in range(_PAUSE_S):
+            alive()
+            await clock.sleep_ms(1000)
+
+
+def _keep(provisioning, folder):
     asked = provisioning.identity
     found = {
         "scope": asked.host,

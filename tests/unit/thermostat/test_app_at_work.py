@@ -6,6 +6,7 @@ import json
 import os
 
 import thermostat.app
+from doubles import folders
 from doubles.dps_script import REGISTRATION, SCOPE, DpsBench
 from doubles.hub_script import Bench as Connection
 from doubles.small_board import SmallBoard
@@ -245,6 +246,27 @@ def test_what_the_service_assigns_is_kept_and_the_board_restarted_for_it():
     # The rooms were regulated meanwhile, and their relays go off before the board restarts
     assert house.rooms[0].ticks_ms
     assert house.told[:3] == ["off", "off", "flush"]
+
+
+def test_a_flash_that_does_not_take_the_assignment_costs_no_reset_and_no_heat():
+    house = House("service")
+    folders.empty(FOLDER)
+    os.rmdir(FOLDER)
+    ticks = []
+
+    def repair():
+        ticks.append(len(house.rooms[0].ticks_ms))
+        assert house.board.resets == 0
+        assert house.app.supervisor.tasks[3].falls == 0
+        assert not house.board.dog.has_bitten()
+        folders.make(FOLDER)
+
+    house.run(20 * MINUTE_MS, step_ms=1000, during=repair)
+    assert ticks[0] > 250
+    assert house.board.resets == 1
+    assert Store(ASSIGNED).load() == OF_SERVICE
+    lines = [line for line in house.service.log.records if "cannot be kept" in line[1]]
+    assert len(lines) == 1
 
 
 def _refused(doubt_from_s, minutes=10, kept=OF_SERVICE, prepare=None):

@@ -101,11 +101,6 @@ def test_an_answer_that_cannot_be_read_is_asked_for_again():
         assert connection_string() != "", text
 
 
-def test_a_flash_that_keeps_nothing_is_told_to_the_one_who_asked():
-    with raises(OSError):
-        ask(DpsBench(), FOLDER + "/no-such-folder")
-
-
 def test_what_is_doubted_is_asked_for_again():
     folders.empty(FOLDER)
     provisioning.doubt(FOLDER)
