@@ -186,8 +186,9 @@ TABLES = {
     "supervision": (
         # RP2040 takes 8388 at most; a TLS handshake of 2 s must fit with room to spare
         " watchdog_timeout_ms 8000 2000 8388"
-        # Without a sign for so long, a task hangs: the watchdog is no longer fed
-        " control_limit_ms 6000 1000 30000"
+        # Without a sign for so long, a task hangs: the watchdog is no longer fed. Bounded by
+        # `control`; four of the slowest sensors take 3 s
+        " control_limit_ms 7000 2000 30000"
         " network_limit_ms 60000 5000 600000"
         # With all tasks at work for so long the software is good, and the start was no bad one
         " up_after_s 10 1 600"
@@ -204,6 +205,8 @@ _KINDS = {
     float: ((int, float), "a number from {} to {}"),
     type(None): ((int, type(None)), "null or a whole number from {} to {}"),
 }
+# Of the slowest sensor there is, see drivers/ds18b20
+_CONVERSION_MS = const(751)
 # What must hold between them. The heat can be decided upon only if the limits lie in this order
 _RULES = const(
     (
@@ -292,6 +295,14 @@ def checked(found, sensor_kinds=None):
             "must be bad_readings x sample_period_ms + 2 x tick_ms + 1 s or more",
         )
     _check_zones(settings.zones, control, sensor_kinds)
+    # One round of the slowest task, and as much as others may hold it up
+    fitted = sum([zone.present for zone in settings.zones])
+    round_ms = max(control.sample_period_ms + fitted * _CONVERSION_MS, control.tick_ms, 1000)
+    if settings.supervision.control_limit_ms < round_ms + 1000:
+        raise ConfigurationError(
+            "supervision.control_limit_ms",
+            "must be at least %d, for sample_period_ms, tick_ms and zones" % (round_ms + 1000),
+        )
     if "ntp_servers" not in found:
         settings.ntp_servers = None
     settings.connection.model_id = model

@@ -14,7 +14,7 @@ from system import log
 from system.store import Store
 from thermostat import provisioning
 from thermostat.app import App
-from thermostat.settings import defaults
+from thermostat.settings import checked, defaults
 
 FOLDER = "build/tests/app-%d" % int.from_bytes(os.urandom(3), "big")
 ASSIGNED = FOLDER + "/assigned.json"
@@ -28,7 +28,9 @@ MINUTE_MS = 60_000
 
 
 class Room:
-    """Keeps what is asked of it; a measurement takes 10 ms, or fails at once."""
+    """Keeps what is asked of it; a measurement takes `conversion_ms`, or fails at once."""
+
+    conversion_ms = 10
 
     def __init__(self, told, is_broken=False):
         self.told = told
@@ -39,7 +41,7 @@ class Room:
 
     def begin(self):
         self.begun += 1
-        return -1 if self.is_broken else 10
+        return -1 if self.is_broken else self.conversion_ms
 
     def finish(self):
         self.finished += 1
@@ -94,14 +96,14 @@ class Cloud:
 class House:
     """An App on a board, its rooms, and whom it is connected to: "hub", "service" or nobody."""
 
-    def __init__(self, to="", rooms=2):
+    def __init__(self, to="", rooms=2, settings=None):
         self.told = []  # in its order: relays off, set points flushed, reset
         self.stats = []
         self.lines = []
         self.ups = 0
         self.board = SmallBoard(FOLDER)
         self.clock = self.board.made_clock
-        self.app = app = App(self.board, self.clock, defaults())
+        self.app = app = App(self.board, self.clock, settings or defaults())
         self.rooms = app.rooms = [Room(self.told) for _ in range(rooms)]
         app.set_points = SetPoints(self.told)
         app.on_up = self._come_up
@@ -191,6 +193,19 @@ def test_all_tasks_are_at_work_and_the_watchdog_is_fed():
     # One line about it all at the start, the next in an hour
     assert len(house.stats) == 1
     assert house.stats[0] == {"heap": 4096, "uptime_s": 0, "state": "offline"}
+
+
+def test_with_the_slowest_and_the_fastest_settings_it_comes_up():
+    slowest = {"sample_period_ms": 10000, "tick_ms": 5000, "bad_readings": 1}
+    fastest = {"sample_period_ms": 200, "tick_ms": 100}
+    for control, limit_ms in ((slowest, 12502), (fastest, 2702)):
+        limits = {"control_limit_ms": limit_ms, "watchdog_timeout_ms": 2000}
+        house = House(settings=checked({"version": 1, "control": control, "supervision": limits}))
+        for room in house.rooms:
+            room.conversion_ms = 751
+        house.run(MINUTE_MS)
+        assert house.ups == 1, control
+        assert not house.board.dog.has_bitten()
 
 
 def test_without_a_network_the_rooms_are_looked_after_all_the_same():

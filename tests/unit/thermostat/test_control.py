@@ -11,7 +11,8 @@ REASON_FAULT, REASON_CEILING, REASON_FROST, REASON_MINIMUM, REASON_SET_POINT = r
 
 
 def control_settings(**members):
-    return checked({"version": 1, "control": members}).control
+    limits = {"control_limit_ms": 30000}
+    return checked({"version": 1, "control": members, "supervision": limits}).control
 
 
 def ready(temperature=2000, target=2100, **members):

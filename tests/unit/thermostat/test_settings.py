@@ -136,6 +136,24 @@ def test_limits_that_cross_are_refused():
     refused("send_bytes", connection={"report_bytes": 2000})
 
 
+def test_a_limit_that_a_task_at_work_would_pass_is_refused():
+    text = "supervision.control_limit_ms: must be at least %d"
+    zones = [dict(ZONE, name="z%d" % at, bus=at, relay=at) for at in range(4)]
+    for least, control, limits, members in (
+        (10502, {"sample_period_ms": 8000}, {"control_limit_ms": 6000}, {}),
+        (11502, {"sample_period_ms": 9000, "bad_readings": 2}, {"watchdog_timeout_ms": 2000}, {}),
+        (6000, {"tick_ms": 5000}, {"control_limit_ms": 2000}, {}),
+        (6004, {}, {"control_limit_ms": 6003}, {"zones": zones}),
+        (4502, {}, {"control_limit_ms": 4501}, {}),
+        (3751, {}, {"control_limit_ms": 3750}, {"zones": [ZONE, dict(zones[0], present=False)]}),
+    ):
+        refused(text % least, control=control, supervision=limits, **members)
+        limits["control_limit_ms"] = least
+        settings_of(control=control, supervision=limits, **members)
+    settings_of(control={"sample_period_ms": 8000}, supervision={"control_limit_ms": 12000})
+    settings_of(zones=zones)
+
+
 def test_zones_are_checked():
     refused("zones", zones=[])
     refused("zones", zones={})
