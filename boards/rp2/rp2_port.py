@@ -21,6 +21,9 @@ _TEXTS = {
 
 # Source: RP2040 and RP2350 data sheets, watchdog CTRL: ENABLE is bit 30
 _ENABLED = const(1 << 30)
+# Source: there too, REASON, 8 behind CTRL: TIMER is bit 0, FORCE bit 1
+_REASON = const(8)
+_TIMER_BIT = const(1)
 # The port has software timers only
 _TIMER = const(-1)
 
@@ -47,11 +50,13 @@ watchdog = contract.arm_watchdog
 
 
 def reset_cause():
-    """The chip takes its own reset for the watchdog's."""
+    """MicroPython takes every reset by the watchdog for its bite, `machine.reset()` too."""
     cause = machine.reset_cause()
     if cause == machine.PWRON_RESET:
         return "power_on"
-    return "watchdog" if cause == machine.WDT_RESET else "unknown"
+    if cause != machine.WDT_RESET:
+        return "unknown"
+    return "watchdog" if machine.mem32[_watchdog_ctrl + _REASON] & _TIMER_BIT else "software"
 
 
 def chip_temperature():

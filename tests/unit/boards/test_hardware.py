@@ -588,7 +588,16 @@ def test_reset_causes():
             causes.update({HARD: "software", SOFT: "software", 4: "unknown"})
         for cause in causes:
             chip.cause = cause
+            chip.reason = 1 if cause == WDT else 0
             assert board.reset_cause() == causes[cause]
+
+
+def test_an_ordered_reset_is_not_taken_for_the_watchdogs():
+    for _, board, chip in each():
+        chip.cause = WDT
+        for reason, cause in ((1, "watchdog"), (2, "software"), (3, "watchdog")):
+            chip.reason = reason
+            assert board.reset_cause() == (cause if chip.is_rp2 else "watchdog")
 
 
 def test_identity():

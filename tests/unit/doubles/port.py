@@ -52,6 +52,7 @@ class Chip:
         self.on_change = None  # (pin, level)
         self.i2c_chips = {}
         self.cause = PWRON
+        self.reason = 0  # an RP2's REASON: 1 the watchdog's timer, 2 forced by machine.reset()
         self.was_reset = False
         self.watchdog_ms = None
         self.fed = 0
@@ -256,6 +257,8 @@ class Registers:
         self.chip = chip
 
     def __getitem__(self, address):
+        if address == WATCHDOG_CTRL[self.chip.kind] + 8:
+            return self.chip.reason
         assert address == WATCHDOG_CTRL[self.chip.kind], hex(address)
         # The other bits of CTRL count down and hold the causes that pause it
         return 0x07FFFFFF | (1 << 30 if self.chip.watchdog_ms else 0)
