@@ -69,6 +69,12 @@ class ZoneControl:
         self._bad = 0
         self._good = 0
 
+    def rest(self):
+        """The heat was switched off by others: that counts as any other time."""
+        if self.heat:
+            self.heat = False
+            self._unchanged_ms = 0
+
     def step(self, dt_ms, temperature_centi_c, valid, target_centi_c):
         """Decide; True means heat.
 

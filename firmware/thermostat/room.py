@@ -81,6 +81,7 @@ class Room:
         return heat
 
     def switch_off(self):
+        self.control.rest()
         self._switch(False)
 
     def _switch(self, heat):

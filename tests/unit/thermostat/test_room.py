@@ -46,6 +46,7 @@ def crc(data):
 class Bench:
     def __init__(self, relay=True):
         settings = defaults()
+        self.settings = settings.control
         settings.control.minimum_off_s = settings.control.minimum_on_s = 0
         self.zone = settings.zones[0]
         self.clock = FakeClock()
@@ -139,6 +140,30 @@ def test_a_room_without_a_relay_is_measured_and_never_heated():
     assert not bench.second()
     assert abs(bench.room.temperature_centi_c - 1900) <= 1
     bench.room.switch_off()
+
+
+def test_a_room_that_was_switched_off_rests_for_the_minimum_before_it_is_heated_again():
+    bench = Bench()
+    bench.settings.minimum_off_s = 180
+    bench.settings.minimum_on_s = 3600
+    for _ in range(181):
+        is_on = bench.second()
+    assert is_on and bench.pin.level == 1
+    bench.room.switch_off()  # control has fallen
+    off_s = 0
+    while not bench.second():
+        assert bench.pin.level == 0
+        off_s += 1
+    assert 179 <= off_s <= 180
+    # One that was off has rested already
+    bench = Bench()
+    bench.settings.minimum_off_s = 180
+    for _ in range(100):
+        bench.second()
+    bench.room.switch_off()
+    for _ in range(79):
+        assert not bench.second()
+    assert bench.second()
 
 
 def test_good_readings_and_only_those_are_remembered():
