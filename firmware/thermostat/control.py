@@ -63,8 +63,8 @@ class ZoneControl:
         # Minimum off counts from boot
         self._unchanged_ms = 0
         self._age_ms = 0
-        # Two ticks early: a reading may be one old when it comes here, and at the next one the
-        # promised time would be over; each may be late
+        # Two ticks early, and each may be late: a reading may be a tick old when it comes here,
+        # and this is asked only once a tick
         self._patience_ms = settings.sensor_lost_s * 1000 - 2 * (settings.tick_ms + _LATE_MS)
         self._bad = 0
         self._good = 0
