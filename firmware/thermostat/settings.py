@@ -229,11 +229,13 @@ class Section:
 def load(folder, sensor_kinds, log):
     """(settings, trouble): those of the configuration in `folder`, as far as it can be used.
 
-    The defaults if there is no file, or none that can be used. `trouble` is the
-    ConfigurationError, or None.
+    Of a file with a mistake what is said of the rooms, if that can be used. The defaults if there
+    is no file, or nothing of it can be used. `trouble` is the ConfigurationError, or None.
     """
+    read = []
 
     def validate(found):
+        read.append(found)
         return checked(found, sensor_kinds)
 
     store = Store("%s/%s" % (folder, CONFIGURATION), validate=validate)
@@ -246,7 +248,20 @@ def load(folder, sensor_kinds, log):
             log.warning("there is no %s yet: running without a network", store.path)
         return validate(found) if found else defaults(), None
     except ConfigurationError as error:
-        return defaults(), error
+        return _of_rooms(read[0] if read else {}, sensor_kinds), error
+
+
+def _of_rooms(found, sensor_kinds):
+    """A mistake elsewhere must not have another room's sensor switch a relay."""
+    for names in (("version", "zones", "control"), ("version", "zones")):
+        of_rooms = {name: found[name] for name in names if name in found}
+        # Enough for whatever `control` says
+        of_rooms["supervision"] = {"control_limit_ms": 30000}
+        try:
+            return checked(of_rooms, sensor_kinds)
+        except ConfigurationError:
+            pass  # the first mistake is told; this one comes when that is corrected
+    return defaults()
 
 
 def defaults():

@@ -4,7 +4,7 @@ import os
 from doubles import folders
 from doubles.log import FakeLog
 from expect import raises
-from system.store import ConfigurationError
+from system.store import ConfigurationError, Store
 from thermostat.settings import TABLES, Section, attribute, checked, defaults, load
 
 SECRET = "c2VjcmV0LWtleQ"
@@ -330,6 +330,51 @@ def test_a_file_that_cannot_be_used_leaves_the_defaults():
         assert trouble is not None, text
         assert "config.json" in str(trouble), text
         assert settings.control.tick_ms == 1000
+
+
+WIRING = """{"version": 1, "control": {%s}, %s, "zones": [
+    {"name": "bath", "sensor": "bme280", "bus": 1, "relay": 0, "target_c": 18},
+    {"name": "hall", "sensor": "sht4x", "bus": 0}]}"""
+LIMITS = '"ceiling_c": 28, "target_highest_c": 25'
+
+
+def wiring(settings):
+    return [(zone.sensor, zone.bus, zone.relay) for zone in settings.zones]
+
+
+def test_a_mistake_elsewhere_leaves_the_rooms_as_they_are_wired():
+    for limits, mistake in (
+        (LIMITS, '"telemetry": {"zone_perod_s": 60}'),
+        (LIMITS + ', "sample_period_ms": 8000', '"supervision": {"control_limit": 12000}'),
+    ):
+        settings, trouble, _ = load_text(WIRING % (limits, mistake))
+        assert wiring(settings) == [("bme280", 1, 0), ("sht4x", 0, None)]
+        assert settings.zones[0].target_centi_c == 1800
+        assert settings.control.ceiling_centi_c == 2800
+        assert "unknown key" in str(trouble) and "did you mean" in str(trouble)
+    # The same where the file was good for an earlier firmware, and sealed
+    folders.make(FOLDER)
+    Store(PATH).save(json.loads(WIRING % (LIMITS, '"colour": 3')))
+    for name in ("/config.json", "/config.json.bak"):
+        settings, trouble = load(FOLDER, ["sht4x", "bme280"], FakeLog())
+        assert wiring(settings) == [("bme280", 1, 0), ("sht4x", 0, None)]
+        assert "colour" in str(trouble)
+        os.remove(FOLDER + name)
+
+
+def test_a_mistake_in_the_limits_leaves_the_wiring():
+    settings, trouble, _ = load_text(WIRING % ('"ceiling": 28', '"telemetry": {}'))
+    assert wiring(settings) == [("bme280", 1, 0), ("sht4x", 0, None)]
+    assert settings.control.ceiling_centi_c == 5000
+    assert "control.ceiling: unknown key" in str(trouble)
+
+
+def test_a_mistake_in_the_wiring_leaves_the_defaults():
+    text = WIRING.replace("hall", "bath") % (LIMITS, '"telemetry": {}')
+    settings, trouble, _ = load_text(text)
+    assert wiring(settings) == wiring(defaults())
+    assert settings.control.ceiling_centi_c == 5000
+    assert "same name" in str(trouble)
 
 
 def test_a_damaged_file_is_told_with_the_copy_that_is_used_instead():
