@@ -25,8 +25,9 @@ def hub_exec(
     thermostat: Annotated[
         str | None,
         typer.Option(
-            metavar="ID[:Thermostat]",
-            help="Run a simulated thermostat too; with :Thermostat the model without components.",
+            metavar="ID[:MODEL]",
+            help="Run a simulated thermostat too; :Thermostat is the model without components, "
+            ":HeatingController our own, which tells more.",
         ),
     ] = None,
     state: Annotated[

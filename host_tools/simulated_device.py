@@ -32,6 +32,7 @@ KEPT_LINES = 40
 MODELS = {
     "TemperatureController": "dtmi:com:example:TemperatureController;1",
     "Thermostat": "dtmi:com:example:Thermostat;1",
+    "HeatingController": "dtmi:thermostat_micropython:HeatingController;1",
 }
 # Scripts and tests that wait for telemetry, or for a device that was refused to come back, do not
 # want to wait for minutes

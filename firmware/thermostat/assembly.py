@@ -254,9 +254,8 @@ def _contents(key, folder, names):
 
 def bind_zones(device, settings, set_points, rooms, session, clock, teller):
     """The ZoneComponents of the model. A zone is the component of its name; a model without
-    components (`Thermostat;1`) has one zone, at its root: the first of the configuration."""
-    from thermostat.cloud import ZoneComponent
-
+    components (`Thermostat;1`) has one zone, at its root: the first of the configuration. What the
+    root has to set of all of them is bound as well."""
     defaults = {zone.name: zone.target_centi_c for zone in settings.zones}
     rooms = {room.name: room for room in rooms}
     bound = []
@@ -265,12 +264,26 @@ def bind_zones(device, settings, set_points, rooms, session, clock, teller):
             name = component.name or settings.zones[0].name
             target = defaults.pop(name, _TARGET_CENTI_C)
             room = rooms.get(name)
-            bound.append(
-                ZoneComponent(component, name, target, room, set_points, settings, session, clock)
-            )
+            zone = _zone_kind(component.interface)
+            bound.append(zone(component, name, target, room, set_points, settings, session, clock))
     for name in defaults:
         teller.warning("zone %s is no component of the model: the hub will not see it", name)
+    root = device.component()
+    if "reportPeriod" in root.interface.properties:
+        from thermostat.status import bind_report_period
+
+        bind_report_period(root, bound, settings.telemetry)
     return bound
+
+
+def _zone_kind(interface):
+    if "heating" in interface.properties:
+        from thermostat.status import HeatedZone
+
+        return HeatedZone
+    from thermostat.cloud import ZoneComponent
+
+    return ZoneComponent
 
 
 def report_information(device, information):

@@ -57,7 +57,7 @@ class ZoneComponent:
     """A zone: its set point, its extremes, its temperature.
 
     `name` and `default_centi_c` of the zone; `room` is None if it is not fitted: then it answers
-    for its set point, and measures nothing.
+    for its set point, and measures nothing. `schedule` is that of its temperature.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class ZoneComponent:
         self.clock = clock
         pace = settings.telemetry
         delta, least_s = pace.zone_delta_centi_c, pace.zone_least_s
-        self._temperature = Schedule(clock, pace.zone_period_s, delta, least_s)
+        self.schedule = Schedule(clock, pace.zone_period_s, delta, least_s)
         # Of the maximum, since the start, which is told when it is worth it, or has waited
         self._maximum = Schedule(clock, pace.working_set_period_s, delta, least_s)
         self._highest = None
@@ -92,10 +92,10 @@ class ZoneComponent:
         if self._highest != self._maximum.sent and self._maximum.is_due(self._highest):
             self._maximum.note_sent(self._highest)
             self.component.report("maxTempSinceLastReboot", degrees(self._highest))
-        if self._temperature.is_due(centi_c):
+        if self.schedule.is_due(centi_c):
             self.telemetry.values[0] = centi_c
             if self.telemetry.send():
-                self._temperature.note_sent(centi_c)
+                self.schedule.note_sent(centi_c)
 
     def _target(self):
         """The set point in use, in °C."""
@@ -176,7 +176,7 @@ class Cloud:
             self._memory.note_sent(0)
 
     def tell_crash(self, text):
-        """Send what ended an earlier start: telemetry beside the model, for people."""
+        """Send what ended an earlier start, for people: the sample models do not declare it."""
         body = json.dumps({"lastCrash": text[:_LONGEST_CRASH]}).encode()
         self.session.send(self.session.telemetry_topic(), body, len(body))
 

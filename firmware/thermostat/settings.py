@@ -16,6 +16,9 @@ The file is one JSON object. Every member may be left out except `version`:
      "ntp_servers": ["time.windows.com"],     up to 4, "name" or "name:port"; [] asks none; without
                                               it three public ones (none on a PC), see system/ntp
      "model": "dtmi:com:example:TemperatureController;1",
+                                              or one of models/: the project's own, that also tells
+                                              of heat, faults, alarms and humidity, is
+                                              dtmi:thermostat_micropython:HeatingController;1
      "connectivity": "wifi",                  how the device reports to be connected
      "log_level": "info",                     debug, info, warning, error, off
      "zones": [{"name": "thermostat1",        the component of the model

@@ -35,7 +35,7 @@ ONLINE_S = 60  # a thermostat needs 2 to 5 s; a machine under load may need some
 STANDARD_HTTPS_PORT = 443
 _POLL_S = 0.02
 
-MODELS = ("TemperatureController", "Thermostat")
+MODELS = ("TemperatureController", "Thermostat", "HeatingController")
 FRESH_DEVICE = "exec-device"
 
 
@@ -76,7 +76,8 @@ def exec_command(
     """Run the command beside a hub. Returns: its exit code, 128 + n if signal n ended it,
     127 or 126 if it cannot be run.
 
-    `thermostat`: "ID" or "ID:Thermostat". Raises: ServerError, HubError, StorageError, OSError.
+    `thermostat`: "ID", or "ID:" and one of MODELS.
+    Raises: ServerError, HubError, StorageError, OSError.
     """
     wanted = None if thermostat is None else parse_thermostat(thermostat)
     return asyncio.run(_Launch(command, wanted, state, make_device, options).run())
@@ -90,7 +91,7 @@ def parse_thermostat(text: str) -> tuple[str, str]:
     if not device_id or model not in MODELS:
         raise ServerError(
             f"--thermostat {text} is not understood; write --thermostat ID, or "
-            f"ID:Thermostat for the model without components"
+            f"ID:Thermostat for the model without components, ID:HeatingController for our own"
         )
     return device_id, model
 

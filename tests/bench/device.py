@@ -36,8 +36,9 @@ ON_DEMAND = {
     "thermostat/provisioning",
     "thermostat/settings",
 }
-# Of the drivers a board loads those that it has chips for: here the two largest of the usual
-NOT_FITTED = {"drivers/chip", "drivers/ds18b20"}
+# Of the drivers a board loads those that it has chips for: here the two largest of the usual; and
+# only a model that asks for it, which the default does not, loads what tells of heat and faults
+NOT_FITTED = {"drivers/chip", "drivers/ds18b20", "thermostat/status"}
 
 
 def rows(publishes: int, patches: int) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Hub, firmware and rooms together: nothing is lost, and nothing wears out."""
 
 import asyncio
+import json
 import sys
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from whole import (
     until,
     zones,
 )
+
+from host_tools.simulated_device import MODELS
 
 pytestmark = pytest.mark.timeout(60)
 COLD = {**PACE, "zones": zones(5.0)}
@@ -187,3 +190,38 @@ async def _live_heap(house):
     enough = house.stat("telemetry_acked") + 6
     await until(lambda: house.stat("telemetry_acked") >= enough, what=house.console)
     return house.stat("heap")
+
+
+def test_our_own_model_tells_heat_and_humidity_and_takes_a_report_period(tmp_path):
+    async def scenario():
+        async with hub_server(tmp_path, own_address()) as server:
+            hub = server.hub
+            settings = {**WARM, "model": MODELS["HeatingController"]}
+            house = connected_house(server, tmp_path / "house", settings)
+
+            def reported():
+                return hub.twins.get(DEVICE)["properties"]["reported"]
+
+            def heating():
+                return reported().get("thermostat1", {}).get("heating")
+
+            async with house:
+                await house.device.wait_online()
+                await until(lambda: heating() is True, what=house.console)
+                hub.twins.update_desired(DEVICE, target(5))
+                await until(lambda: heating() is False, what=house.console)
+                assert house.relays()[0] is False
+                assert reported()["thermostat2"]["heating"] is True
+                assert reported()["thermostat1"]["fault"] == "none"
+                hub.twins.update_desired(DEVICE, {"properties": {"desired": {"reportPeriod": 9}}})
+                await until(lambda: reported()["reportPeriod"]["value"] == 9, what=house.console)
+                assert reported()["reportPeriod"]["ac"] == 200
+                await until(lambda: house.stat("telemetry_acked") >= 4, what=house.console)
+            return delivered(hub)
+
+    told = {}
+    for event in asyncio.run(scenario()):
+        subject = event.annotations.get("dt-subject")
+        told.setdefault(subject, set()).update(json.loads(event.body))
+    zone = {"temperature", "humidity"}
+    assert told == {None: {"workingSet"}, "thermostat1": zone, "thermostat2": zone}

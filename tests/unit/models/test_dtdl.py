@@ -2,7 +2,15 @@
 
 import json
 
-from doubles.models import CONTROLLER, FILES, INFORMATION, THERMOSTAT, open_text
+from doubles.models import (
+    CONTROLLER,
+    FILES,
+    HEATED_ZONE,
+    HEATING,
+    INFORMATION,
+    THERMOSTAT,
+    open_text,
+)
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 DIGITS = "0123456789"
@@ -11,6 +19,7 @@ SEMANTIC = {
     "Temperature": ("degreeCelsius", "degreeFahrenheit", "kelvin"),
     "DataSize": ("bit", "kibibit", "byte", "kibibyte", "mebibyte"),
     "RelativeHumidity": ("unity", "percent"),
+    "TimeSpan": ("second", "minute", "hour", "day"),
 }
 PRIMITIVES = (
     "boolean date dateTime double duration float integer long string time "
@@ -49,6 +58,7 @@ def check_schema(schema, depth=0):
             check_schema(field["schema"], depth + 1)
     if schema["@type"] == "Enum":
         assert schema["valueSchema"] in ("integer", "string")
+        check_unique(schema["enumValues"])
         values = [entry["enumValue"] for entry in schema["enumValues"]]
         assert len(set(values)) == len(values) <= 100
 
@@ -150,6 +160,29 @@ def test_the_controller_is_the_sample_model():
         "thermostat2": ("Component", THERMOSTAT, None, False),
         "deviceInformation": ("Component", INFORMATION, None, False),
     }
+
+
+def test_our_own_controller_has_all_of_the_sample_and_more():
+    zone = ("Component", HEATED_ZONE, None, False)
+    more = {
+        "lastCrash": ("Telemetry", "string", None, False),
+        "connectivity": ("Property", "string", None, False),
+        "reportPeriod": ("Property", "integer", "second", True),
+        "thermostat1": zone,
+        "thermostat2": zone,
+    }
+    expected = declared(CONTROLLER)
+    expected.update(more)
+    assert declared(HEATING) == expected
+
+
+def test_our_own_zone_extends_the_sample_thermostat():
+    assert json.loads(open_text(HEATED_ZONE))["extends"] == THERMOSTAT
+    found = declared(HEATED_ZONE)
+    assert found["humidity"] == ("Telemetry", "double", "percent", False)
+    assert found["heating"] == ("Property", "boolean", None, False)
+    assert sorted(found) == ["alarms", "fault", "heating", "humidity"]
+    assert not any(name in declared(THERMOSTAT) for name in found)
 
 
 def test_the_device_information_is_microsofts():

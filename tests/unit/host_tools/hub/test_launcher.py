@@ -25,6 +25,7 @@ PEM = b"-----BEGIN CERTIFICATE-----\n%s\n-----END CERTIFICATE-----"
     [
         ("t1", ("t1", "TemperatureController")),
         ("t1:Thermostat", ("t1", "Thermostat")),
+        ("t1:HeatingController", ("t1", "HeatingController")),
         ("t1:TemperatureController", ("t1", "TemperatureController")),
     ],
 )
