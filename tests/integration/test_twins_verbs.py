@@ -19,9 +19,9 @@ def run(tmp_path_factory):
 
 def test_models(run):
     again = run("models", "upload")
-    assert "0 models are uploaded, 7 were there already" in again.err
+    assert "0 models are uploaded, 9 were there already" in again.err
     found = {each["id"]: each for each in run("models", "list", "--json").json()}
-    assert len(found) == 7
+    assert len(found) == 9
     assert found[ROOM]["displayName"] == "Room"
     assert run("models", "show", ROOM).json()["@id"] == ROOM
     refused = run("models", "delete", "dtmi:com:example:Thermostat;1")
