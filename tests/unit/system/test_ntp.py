@@ -6,6 +6,7 @@ from doubles.clock import FakeClock
 from doubles.log import FakeLog
 from doubles.udp import Peer, address_of
 from expect import raises
+from system import ntp
 from system.clock import is_plausible
 from system.ntp import SERVERS, Timekeeper, parse_answer
 
@@ -199,14 +200,13 @@ def test_a_refusal_counts_at_once():
 
 
 def test_seconds_begin_anew_in_2036():
-    import system.ntp
-
-    system.ntp.is_plausible = lambda unix_s: True
+    # Not by its name: the app's tests let the module go, and a second one come
+    ntp.is_plausible = lambda unix_s: True
     try:
         for unix_s in (0x80000000 - ERA_1900 + 2**32 - 1, 2085978495, 2085978496, NOW, 2200000000):
             assert parse_answer(answer(unix_s=unix_s)) == unix_s
     finally:
-        system.ntp.is_plausible = is_plausible
+        ntp.is_plausible = is_plausible
 
 
 def test_any_48_bytes_are_refused_or_a_date_that_can_be():
