@@ -257,13 +257,14 @@ def load(folder, sensor_kinds, log):
 def _of_rooms(found, sensor_kinds):
     """A mistake elsewhere must not have another room's sensor switch a relay."""
     for names in (("version", "zones", "control"), ("version", "zones")):
-        of_rooms = {name: found[name] for name in names if name in found}
-        # Enough for whatever `control` says
-        of_rooms["supervision"] = {"control_limit_ms": 30000}
-        try:
-            return checked(of_rooms, sensor_kinds)
-        except ConfigurationError:
-            pass  # the first mistake is told; this one comes when that is corrected
+        # The usual limit, or one that is enough for whatever `control` says
+        for limit in ({}, {"control_limit_ms": 30000}):
+            of_rooms = {name: found[name] for name in names if name in found}
+            of_rooms["supervision"] = limit
+            try:
+                return checked(of_rooms, sensor_kinds)
+            except ConfigurationError:
+                pass  # the first mistake is told; this one comes when that is corrected
     return defaults()
 
 

@@ -343,14 +343,17 @@ def wiring(settings):
 
 
 def test_a_mistake_elsewhere_leaves_the_rooms_as_they_are_wired():
-    for limits, mistake in (
-        (LIMITS, '"telemetry": {"zone_perod_s": 60}'),
-        (LIMITS + ', "sample_period_ms": 8000', '"supervision": {"control_limit": 12000}'),
+    slow = LIMITS + ', "sample_period_ms": 8000'
+    for limits, mistake, limit_ms in (
+        (LIMITS, '"telemetry": {"zone_perod_s": 60}', 7000),
+        (slow, '"supervision": {"control_limit": 12000}', 30000),
     ):
         settings, trouble, _ = load_text(WIRING % (limits, mistake))
         assert wiring(settings) == [("bme280", 1, 0), ("sht4x", 0, None)]
         assert settings.zones[0].target_centi_c == 1800
         assert settings.control.ceiling_centi_c == 2800
+        # No longer than it takes: so long a task may hang
+        assert settings.supervision.control_limit_ms == limit_ms
         assert "unknown key" in str(trouble) and "did you mean" in str(trouble)
     # The same where the file was good for an earlier firmware, and sealed
     folders.make(FOLDER)
