@@ -85,10 +85,16 @@ def models_folder(path, names, open=open):
         name = dtmi.split(":")[-1].replace(";", "-").lower() + ".json"
         if name in names:
             return text(name)
-        there = [json.loads(text(each))["@id"] for each in sorted(names) if ".json" in each]
-        raise ModelError("no model %s; choose one of %s" % (dtmi, ", ".join(there)))
+        # Those of whole devices first
+        there = sorted([_place(text(each)) for each in names if ".json" in each])
+        known = ", ".join([dtmi for _, dtmi in there])
+        raise ModelError("no model %s; choose one of %s" % (dtmi, known))
 
     return open_text
+
+
+def _place(text):
+    return '"Component"' not in text, json.loads(text)["@id"]
 
 
 def _interface(source, open_text):

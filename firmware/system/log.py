@@ -15,8 +15,8 @@ _WARNING = const(30)
 _ERROR = const(40)
 _NAMES = const(("DEBUG", "INFO", "WARNING", "ERROR"))
 
-# Longer records are cut: one must fit a console line buffer, and a peer's text has no bound
-_LONGEST_LINE = const(240)
+# Longer records are cut, for a text of a peer has no bound; the longest of ours lists the models
+_LONGEST_LINE = const(320)
 _NOTHING = object()
 # Made once: built where it is needed, it would take heap when there is none
 _LOSSES = (OSError, MemoryError)

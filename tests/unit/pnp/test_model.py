@@ -107,6 +107,8 @@ def test_an_unknown_model_is_named_with_those_that_exist():
     text = str(caught.error)
     assert "no model dtmi:com:example:Toaster;1" in text
     assert CONTROLLER in text and THERMOSTAT in text and INFORMATION in text
+    # That of a whole device first
+    assert text.index(CONTROLLER) < min(text.index(THERMOSTAT), text.index(INFORMATION))
 
 
 def test_the_folder_reads_the_trees_files():

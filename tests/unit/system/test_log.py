@@ -86,7 +86,7 @@ def test_what_a_peer_sent_cannot_forge_a_line_or_steer_a_terminal():
 def test_a_long_record_is_cut():
     with Lines() as lines:
         Log("x").info("%s", "y" * 10000)
-    assert len(lines[0]) == 240 and lines[0].endswith("y...")
+    assert len(lines[0]) == 320 and lines[0].endswith("y...")
 
 
 def test_a_wrong_number_of_values_is_told_and_not_raised():
