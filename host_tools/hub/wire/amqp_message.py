@@ -159,8 +159,9 @@ def _parse_section(value: object) -> tuple[int, Described]:
         raise AmqpError("a message holds something that is no section")
     descriptor = value.descriptor
     if isinstance(descriptor, Symbol):
-        descriptor = _CODE_OF_NAME.get(descriptor)
-    if not isinstance(descriptor, int) or descriptor not in _CODES:
+        descriptor = ULong(_CODE_OF_NAME.get(descriptor, 0))
+    # Numbers of other types are no descriptors of sections
+    if not isinstance(descriptor, ULong) or descriptor not in _CODES:
         raise AmqpError("a message holds an unknown section")
     return int(descriptor), value
 
@@ -181,10 +182,11 @@ def _set_section(message: Message, code: int, section: Described) -> None:
     composite = compose(section)
     if isinstance(composite, Header):
         message.header = composite
-    elif isinstance(composite, Properties):
-        _check_id(composite.message_id)
-        _check_id(composite.correlation_id)
-        message.properties = composite
+        return
+    assert isinstance(composite, Properties)
+    _check_id(composite.message_id)
+    _check_id(composite.correlation_id)
+    message.properties = composite
 
 
 def _check_id(value: object) -> None:

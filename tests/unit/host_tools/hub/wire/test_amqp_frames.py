@@ -278,6 +278,10 @@ def section(code, value):
         section(0x74, []),
         section(0x79, []),
         section(0x73, [UInt(1)]),
+        section(0x70, "no list"),
+        encode(Described(UInt(0x73), [])),
+        encode(Described(Symbol("amqp:unheard-of:list"), [])),
+        encode(Described(Symbol("amqp:footer:map"), [])),
         encode("bare"),
     ],
 )

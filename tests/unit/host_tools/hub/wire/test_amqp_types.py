@@ -187,7 +187,7 @@ def test_encodings_of_the_standard(value, octets):
         ("c003014040", "size of a compound"),
         ("c1020140", "without a value"),
         ("c1050440404040", "twice"),
-        ("c104024540", "compound value"),
+        ("c103024540", "a map key is a compound"),
         ("e00201f9", "unknown constructor"),
         ("", "beyond"),
     ],
