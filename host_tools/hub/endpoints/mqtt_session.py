@@ -14,7 +14,7 @@ import json
 from host_tools.hub.endpoints.mqtt_admission import Admission
 from host_tools.hub.endpoints.mqtt_delivery import Delivery
 from host_tools.hub.endpoints.mqtt_link import Link
-from host_tools.hub.state.documents import JsonObject, parse_json
+from host_tools.hub.state.documents import JsonObject, parse_json_object
 from host_tools.hub.state.errors import HubError, argument_invalid
 from host_tools.hub.state.hub import Hub
 from host_tools.hub.state.limits import TELEMETRY, TWIN_READ, TWIN_UPDATE
@@ -197,12 +197,9 @@ class Session:
 def _patch(payload: bytes) -> JsonObject:
     """Raises HubError 400004."""
     try:
-        patch = parse_json(payload)
+        return parse_json_object(payload)
     except ValueError as error:
-        raise argument_invalid(f"The patch is not JSON: {error}.") from None
-    if not isinstance(patch, dict):
-        raise argument_invalid("The patch is not a JSON object.")
-    return patch
+        raise argument_invalid(f"The patch cannot be read: {error}.") from None
 
 
 def _json(document: JsonObject) -> bytes:

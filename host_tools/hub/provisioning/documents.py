@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 
-from host_tools.hub.state.documents import JsonObject, iso_time, parse_json
+from host_tools.hub.state.documents import JsonObject, iso_time, parse_json_object
 from host_tools.hub.state.errors import HubError, argument_invalid
 
 MAX_BODY_BYTES = 64 * 1024
@@ -25,11 +25,9 @@ def check_body(body: bytes, registration_id: str) -> None:
     if not body.strip():
         return
     try:
-        found = parse_json(body)
+        found = parse_json_object(body)
     except ValueError as error:
-        raise argument_invalid(f"The body is not JSON: {error}.") from None
-    if not isinstance(found, dict):
-        raise argument_invalid("The body is not a JSON object.")
+        raise argument_invalid(f"The body cannot be read: {error}.") from None
     if found.get("registrationId", registration_id) != registration_id:
         raise argument_invalid("The body's registrationId is another than the one that asks.")
 

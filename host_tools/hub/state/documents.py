@@ -46,6 +46,14 @@ def parse_json(text: bytes | str) -> Json:
     return value
 
 
+def parse_json_object(text: bytes | str) -> JsonObject:
+    """The members of a JSON object. Raises: ValueError, whatever the text is."""
+    value = parse_json(text)
+    if not isinstance(value, dict):
+        raise ValueError("it is not a JSON object")
+    return value
+
+
 def iso_time(unix_s: float | None) -> str:
     """ISO 8601 UTC with microseconds; None is the "never" of IoT Hub. At most LAST_S."""
     if unix_s is None:
