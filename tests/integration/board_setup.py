@@ -2,10 +2,10 @@
 
 import base64
 import secrets
-import threading
 import time
 from pathlib import Path
 
+from meanwhile import Meanwhile
 from pseudo_board import PseudoBoard, flash
 
 from host_tools import configuration
@@ -44,28 +44,19 @@ def stored(board):
     return content, {name: files.get(name) for name in named}
 
 
-class ProcessList:
+class ProcessList(Meanwhile):
     """The command lines and environments of all processes, as long as the block lasts."""
 
     def __init__(self):
+        super().__init__()
         self.commands = set()
         self.environments = set()
-        self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._look)
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._is_over.set()
-        self._thread.join()
 
     def has(self, text):
         return any(text.encode() in each for each in self.commands | self.environments)
 
-    def _look(self):
-        while not self._is_over.is_set():
+    def watch(self):
+        while not self.is_over.is_set():
             for path in Path("/proc").glob("[0-9]*"):
                 for name, seen in (("cmdline", self.commands), ("environ", self.environments)):
                     try:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from certificates_for_tests import Authority
 from doubles.hub_script import FakeHub
+from meanwhile import Meanwhile
 
 from host_tools.simulated_device import interpreter
 
@@ -93,7 +94,7 @@ class Server:
         assert not self._thread.is_alive()
 
 
-class Machine:
+class Machine(Meanwhile):
     """How late the machine itself wakes a thread that asks for it every 20 ms, at worst.
 
     A machine that has other work lets the one wait longest who has much to do: the session, with
@@ -103,21 +104,12 @@ class Machine:
     PATIENCE = 5
 
     def __init__(self):
+        super().__init__()
         self.late_ms = 0
-        self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
 
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._is_over.set()
-        self._thread.join()
-
-    def _watch(self):
+    def watch(self):
         due = time.monotonic() + 0.02
-        while not self._is_over.wait(max(0, due - time.monotonic())):
+        while not self.is_over.wait(max(0, due - time.monotonic())):
             self.late_ms = max(self.late_ms, round((time.monotonic() - due) * 1000))
             due = time.monotonic() + 0.02
 
