@@ -4,18 +4,15 @@ import json
 
 from doubles.appliance import ack, bare
 from doubles.clock import FakeClock
-from doubles.fs import FakeFlash
-from doubles.log import FakeLog
-from doubles.models import CONTROLLER, INFORMATION, THERMOSTAT, open_text
-from doubles.session import FakeHub, FakeSession
+from doubles.cloud_bench import CloudBench
+from doubles.models import CONTROLLER, INFORMATION, THERMOSTAT
+from doubles.session import FakeSession
 from expect import raises
-from pnp.device import Device, Rejected
-from pnp.model import load
+from pnp.device import Rejected
 from system.clock import format_utc
-from thermostat.assembly import bind_zones, report_information
+from thermostat.assembly import report_information
 from thermostat.cloud import Cloud, Schedule, degrees
 from thermostat.history import History
-from thermostat.setpoints import SetPoints
 from thermostat.settings import defaults
 
 INFORMATION_OF_A_BOARD = {
@@ -62,41 +59,16 @@ class Board:
         return self.heap
 
 
-class Bench:
+class Bench(CloudBench):
     """All components of a thermostat on one model."""
 
     def __init__(self, dtmi=CONTROLLER, settings=None, kept=None, unix_s=1795239300):
-        self.settings = settings or defaults()
-        self.clock = FakeClock(unix_s=unix_s)
-        self.log = FakeLog()
-        names = [zone.name for zone in self.settings.zones]
-        self.set_points = SetPoints("s.json", self.clock, self.log, names, FakeFlash())
-        for name in kept or {}:
-            self.set_points.set(name, kept[name])
-        self.rooms = [Room(zone.name, self.clock) for zone in self.settings.zones if zone.present]
-        self.device = Device(load(dtmi, open_text), self.log, self.settings.connection)
-        self.session = FakeSession()
-        self.zones = bind_zones(
-            self.device,
-            self.settings,
-            self.set_points,
-            self.rooms,
-            self.session,
-            self.clock,
-            self.log,
-        )
-        self.restarts = []
-        self.board = Board()
-        self.cloud = Cloud(
-            self.device,
-            self.session,
-            self.zones,
-            self.board,
-            self.settings,
-            self.clock,
-            self.restarts.append,
-        )
-        self.hub = FakeHub(self.device)
+        clock = FakeClock(unix_s=unix_s)
+
+        def make_room(zone):
+            return Room(zone.name, clock)
+
+        super().__init__(dtmi, settings, clock, FakeSession(), Board(), make_room, kept)
 
     def read(self, *centi_c, seconds=10, zone=0):
         """Readings, each of which holds for some seconds."""

@@ -7,23 +7,18 @@ import sys
 
 from doubles.appliance import ack, bare
 from doubles.clock import FakeClock
-from doubles.fs import FakeFlash
-from doubles.log import FakeLog
+from doubles.cloud_bench import CloudBench
 from doubles.models import CONTROLLER, HEATED_ZONE, HEATING, open_text
 from doubles.pin import FakePin
-from doubles.session import FakeHub, FakeSession
-from pnp.device import Device
+from doubles.session import FakeSession
 from pnp.model import load
 from simulated.bus import Bus
 from simulated.ds18b20 import DS18B20, Line
 from simulated.onewire import OneWire
 from simulated.sht4x import SHT4x
 from system.modules import forget
-from thermostat.assembly import bind_zones
-from thermostat.cloud import Cloud
 from thermostat.history import History
 from thermostat.room import Room
-from thermostat.setpoints import SetPoints
 from thermostat.settings import TABLES, defaults
 
 SHT4X_ADDRESS = 0x44
@@ -65,35 +60,17 @@ class Session(FakeSession):
         return self.takes
 
 
-class Bench:
+class Bench(CloudBench):
     def __init__(self, dtmi=HEATING, settings=None):
-        self.settings = settings or defaults()
-        self.clock = FakeClock()
-        self.log = FakeLog()
+        settings = settings or defaults()
+        settings.zones[1].sensor = "ds18b20"
+        clock = FakeClock()
         self.air = [Air(), Air()]
         self.i2c = Bus()
-        self.i2c.attach(SHT4X_ADDRESS, SHT4x(self.clock, self.air[0]))
+        self.i2c.attach(SHT4X_ADDRESS, SHT4x(clock, self.air[0]))
         self.line = Line()
-        self.line.chips.append(DS18B20(self.clock, self.air[1]))
-        self.settings.zones[1].sensor = "ds18b20"
-        names = [zone.name for zone in self.settings.zones]
-        self.set_points = SetPoints("s.json", self.clock, self.log, names, FakeFlash())
-        self.rooms = [self.room(zone) for zone in self.settings.zones if zone.present]
-        self.device = Device(load(dtmi, open_text), self.log, self.settings.connection)
-        self.session = Session()
-        self.zones = bind_zones(
-            self.device,
-            self.settings,
-            self.set_points,
-            self.rooms,
-            self.session,
-            self.clock,
-            self.log,
-        )
-        self.cloud = Cloud(
-            self.device, self.session, self.zones, Board(), self.settings, self.clock, None
-        )
-        self.hub = FakeHub(self.device)
+        self.line.chips.append(DS18B20(clock, self.air[1]))
+        super().__init__(dtmi, settings, clock, Session(), Board(), self.room)
         self.hub.connect()
 
     def room(self, zone):
