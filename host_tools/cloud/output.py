@@ -9,7 +9,7 @@ import contextlib
 import json
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from typing import Any
 
 from rich.console import Console
@@ -52,6 +52,11 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     # A pipe has no edge
     width = None if Console().is_terminal else _PIPE_COLUMNS
     Console(highlight=False, width=width).print(table)
+
+
+def count_rows(rows: Sized) -> None:
+    """Beside a table, how long it is."""
+    remarks().print("1 row" if len(rows) == 1 else f"{len(rows)} rows", markup=False)
 
 
 def cell(value: Any) -> str:

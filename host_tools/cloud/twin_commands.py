@@ -12,6 +12,7 @@ from host_tools.cloud.connection import HubOption, JsonOption, WorkspaceOption, 
 from host_tools.cloud.device_commands import DeviceArgument
 from host_tools.cloud.output import (
     cell,
+    count_rows,
     print_json,
     print_json_line,
     print_table,
@@ -199,7 +200,7 @@ def query(
         return
     names = columns(rows)
     print_table(names, [[row.get(name) for name in names] for row in rows])
-    remarks().print("1 row" if len(rows) == 1 else f"{len(rows)} rows", markup=False)
+    count_rows(rows)
 
 
 def columns(rows: list[dict[str, Any]]) -> list[str]:

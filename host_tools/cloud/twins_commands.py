@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from host_tools.cloud.connection import JsonOption, WorkspaceOption, sdk, told
-from host_tools.cloud.output import print_json, print_table, remarks
+from host_tools.cloud.output import count_rows, print_json, print_table, remarks
 from host_tools.cloud.patches import build_patch, parse_value
 from host_tools.cloud.twins_connection import TwinsOption, find_twins, fresh_twin, interfaces_of
 from host_tools.hub.certificates import DEFAULT_WORKSPACE
@@ -207,7 +207,7 @@ def query(
     flat = [{path: value for path, value, _ in _leaves(row)} for row in rows]
     columns = list(dict.fromkeys(name for row in flat for name in row))[:_MOST_COLUMNS]
     print_table(columns, [[row.get(name) for name in columns] for row in flat])
-    remarks().print("1 row" if len(rows) == 1 else f"{len(rows)} rows", markup=False)
+    count_rows(rows)
 
 
 @app.command()
