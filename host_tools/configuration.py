@@ -160,7 +160,7 @@ def _firmware() -> SimpleNamespace:
             Store=load("system.store").Store,
             ConfigurationError=load("system.store").ConfigurationError,
             checked=load("thermostat.settings").checked,
-            wrong_set_points=load("thermostat.setpoints").check,
+            wrong_set_points=load("thermostat.kept").check,
             kinds=load("drivers.registry").kinds,
             parse=load("iothub.identity").parse,
             IdentityError=load("iothub.identity").IdentityError,

@@ -17,6 +17,7 @@ Sources: Microsoft, "Communicate with DPS using the MQTT protocol"; "Symmetric k
 import json
 
 from iothub.errors import LinkError, ProtocolError, RefusedError
+from iothub.greeting import connect
 from iothub.identity import IdentityError, parse
 from iothub.mqtt import Client
 from iothub.sas import build_token
@@ -65,8 +66,7 @@ class Provisioning:
         self._dialer = dialer
         self._random_below = random_below
         name = identity.device_id.encode()
-        user = (_RESOURCE + "/api-version=" + _API_VERSION) % (identity.host, identity.device_id)
-        self._client = Client(name, identity.dial_host, user.encode(), clock, settings)
+        self._client = Client(name, identity.dial_host, clock, settings)
         self._client.cb = self._on_publish
         self._link = None
         self._operation = ""
@@ -117,9 +117,7 @@ class Provisioning:
             except OSError as error:
                 raise LinkError(str(error))
             client.open(self._link)
-            client.pswd = self._token()
-            client.connect()
-            client.pswd = None
+            connect(client, self._user(), self._token())
             return self._enter("connecting")
         if self._received() != _CONNACK:
             # TLS shakes hands while CONNECT is on its way
@@ -158,6 +156,11 @@ class Provisioning:
         return _LONG_PAUSE_MS
 
     # ---- the dialogue
+
+    def _user(self):
+        who = self.identity
+        user = (_RESOURCE + "/api-version=" + _API_VERSION) % (who.host, who.device_id)
+        return user.encode()
 
     def _token(self):
         """None for a device with a certificate."""

@@ -10,9 +10,9 @@ direct methods from IoT Hub".
 
 import json
 
-from iothub.errors import Declined, LinkError, ProtocolError, RefusedError
+from iothub.errors import Declined, LinkError, ProtocolError
 from iothub.mqtt import Client
-from iothub.topics import encode, heads, parse
+from iothub.topics import heads, parse
 from micropython import const
 
 # What `check_msg()` answers: first bytes of packets
@@ -39,7 +39,6 @@ _NO_CONTENT = const(204)
 _BAD_REQUEST = const(400)
 _TOO_LARGE = const(413)
 _FAILED = const(500)
-_UNAVAILABLE_CODE = const(3)
 # Topic and head of a reported patch, or of a command's answer but for its request id
 _FRAME_BYTES = const(64)
 
@@ -63,15 +62,7 @@ class Exchange(Client):
         self._request_id = ""  # of the twin request that is out, "" = none
         self._requests = 0
         self._answered = []  # ((request id, name), topic, body), the oldest first
-        device_id = identity.device_id.encode()
-        user = b"%s/%s/?api-version=2021-04-12&DeviceClientType=%s" % (
-            identity.host.encode(),
-            device_id,
-            encode(settings.product),
-        )
-        if settings.model_id:
-            user += b"&model-id=" + encode(settings.model_id)
-        Client.__init__(self, device_id, identity.host, user, clock, settings)
+        Client.__init__(self, identity.device_id.encode(), identity.host, clock, settings)
         self.cb = self._on_publish
 
     # ---- a link's life
@@ -110,7 +101,10 @@ class Exchange(Client):
                     self.pause_ms = 0 if self.has_more else _LONG_PAUSE_MS
                 return 0
             if kind == _CONNACK:
-                self._check()
+                if self.return_code:
+                    from iothub.greeting import refusal
+
+                    raise refusal(self.return_code)
                 self._ask()
             if kind == _CONNACK or kind == _SUBACK:
                 return kind
@@ -148,15 +142,6 @@ class Exchange(Client):
     def is_quiet(self):
         """Nothing is out that an answer is expected to."""
         return not (self.outbox.in_flight or self._request_id or self.left)
-
-    def _check(self):
-        if self.return_code == _UNAVAILABLE_CODE:
-            raise LinkError("the hub is unavailable")
-        if self.return_code:
-            raise RefusedError(
-                "refused (CONNACK %d): check HostName, DeviceId, SharedAccessKey, "
-                "that the device is enabled, and the clock" % self.return_code
-            )
 
     # ---- telemetry and answers to commands
 

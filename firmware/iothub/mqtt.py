@@ -6,7 +6,8 @@ that only collects bytes it is sound; here that `sock` is the client itself:
     publish at QoS 0, ping       they only write; `flush` sends it
     _send_str                    length and bytes; always given bytes here
 What is replaced, and why:
-    connect       opens a socket of its own, blocks, and answers a refusal with IndexError
+    connect       opens a socket of its own, blocks, and answers a refusal with IndexError; here it
+                  is of `iothub.greeting`
     disconnect    closes the socket, which here belongs to the session
     publish at QoS 1, subscribe, unsubscribe
                   wait inside for their answer; packet ids run past 65535; five writes a packet
@@ -57,10 +58,8 @@ class Client(MQTTClient):
     a packet that was too long; it answers False to leave a QoS 1 packet unacknowledged.
     """
 
-    def __init__(self, client_id, server, user, clock, settings):
-        MQTTClient.__init__(
-            self, client_id, server, settings.port, user, None, settings.keep_alive_s
-        )
+    def __init__(self, client_id, server, clock, settings):
+        MQTTClient.__init__(self, client_id, server)
         self.sock = self
         self.has_more = False  # check_msg() stopped for the sake of others, not for lack of data
         self.clock = clock
@@ -92,26 +91,13 @@ class Client(MQTTClient):
 
     # ---- out
 
-    def connect(self):
-        """Send CONNECT with `user`, and `pswd` unless it is None: with a client certificate.
-
-        Clean session 0: what the hub kept for us while away arrives.
-        """
-        fields, flags = [self.client_id, self.user], 0x80
-        if self.pswd is not None:
-            fields.append(self.pswd)
-            flags = 0xC0
-        head = b"\0\4MQTT\4" + bytes((flags, self.keepalive >> 8, self.keepalive & 255))
-        self._collect(0x10, head, fields, b"")
-        self.flush()
-
     def subscribe(self, filters, packet_id):
         """Ask for all `filters` (bytes) at QoS 1 in one packet, which the next flush sends."""
         self._subscribed = packet_id
         self._filters = len(filters)
-        self._collect(0x82, bytes((packet_id >> 8, packet_id & 255)), filters, b"\1")
+        self.collect(0x82, bytes((packet_id >> 8, packet_id & 255)), filters, b"\1")
 
-    def _collect(self, kind, head, fields, end):
+    def collect(self, kind, head, fields, end):
         """A packet of `head` and `fields`, each with its length before it and `end` behind."""
         for each in fields:
             head += bytes((len(each) >> 8, len(each) & 255)) + each + end
@@ -186,7 +172,7 @@ class Client(MQTTClient):
 
     # ---- in
 
-    wait_msg = unsubscribe = set_last_will = None
+    connect = wait_msg = unsubscribe = set_last_will = None
 
     def check_msg(self):
         """Receive what is there; the kind of the packet that became whole, or None.

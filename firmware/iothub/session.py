@@ -38,7 +38,6 @@ Source: Microsoft, "Communicate with an IoT hub using the MQTT protocol"; azure-
 
 from iothub.errors import LinkError, ProtocolError, RefusedError
 from iothub.exchange import Exchange
-from iothub.sas import build_token
 from iothub.topics import encode
 from micropython import const
 
@@ -96,6 +95,9 @@ class Session:
         self.failures = 0  # links lost or not come by
         self.refusals = 0  # since it was last online: the hub knows no such device, or its key
         self.exchange = Exchange(identity, clock, random_below, outbox, log, handler, settings)
+        self.greet = (
+            None  # `iothub.greeting.greet`, or what loads it for each link; None: loaded once
+        )
         self.link = None  # from dial to loss; it is the exchange's once it is open
         self.identity = identity
         self.dialer = dialer
@@ -232,14 +234,13 @@ class Session:
     # ---- actions of the table
 
     def _greet(self):
-        exchange, unix_s = self.exchange, self.clock.unix_time()
-        exchange.open(self.link)
-        if self.identity.key is not None:
-            self._made_s = unix_s
-            self._looked = self.clock.ticks_ms()
-            exchange.pswd = build_token(self.identity, unix_s + self.settings.token_life_s)
-        exchange.connect()
-        exchange.pswd = None
+        greet, settings = self.greet, self.settings
+        if greet is None:
+            from iothub.greeting import greet
+        self._made_s = self.clock.unix_time()
+        self._looked = self.clock.ticks_ms()
+        self.exchange.open(self.link)
+        greet(self.exchange, self.identity, settings, self._made_s + settings.token_life_s)
 
     def _arrive(self):
         self.connects += 1

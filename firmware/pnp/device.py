@@ -15,9 +15,8 @@ from micropython import const
 
 from pnp.schema import fault
 
-# What is answered: to a command, to a desired value
+# What is answered to a command
 _OK = const(200)
-_BY_DEVICE = const(203)
 _INVALID = const(400)
 _UNKNOWN = const(404)
 _FAILED = const(500)
@@ -26,13 +25,6 @@ _FAILED = const(500)
 _TAKEN = const(204)
 _HOPELESS = const((400, 413))
 
-# Reasons travel in every acknowledgement; they are words, not essays
-_LONGEST_REASON = const(80)
-# A hub counts versions far below; a larger one could only be meant to shut out what follows
-_HIGHEST_VERSION = const(1 << 52)
-# Names that were left alone are remembered up to this many, so that a flood of them is silent
-_MOST_STRANGERS = const(16)
-_LONGEST_STRANGER = const(40)
 
 # What `json` writes around the properties of a component, `"": {"__t": "c", }, `, around one of
 # them, `"": , `, and around all, `{}`
@@ -65,22 +57,6 @@ class Unavailable(Exception):
     """Raised by a command that cannot answer now; its text is shown to the service, with 500."""
 
 
-class Interface:
-    """What one DTDL interface declares, with all that it extends.
-
-    `properties` {name: (schema, is writable)}, `commands` {name: (request schema or None,
-    response schema or None)}, `telemetry` {name: schema}, `components` [(name, DTMI or DTDL)].
-    For schemas see `pnp.schema`.
-    """
-
-    def __init__(self, dtmi):
-        self.dtmi = dtmi
-        self.properties = {}
-        self.commands = {}
-        self.telemetry = {}
-        self.components = []
-
-
 class Property:
     """What the hub should hold of a property, and whether it is still to be told:
 
@@ -109,18 +85,6 @@ class Property:
         if self.apply is None:
             return self.value
         return {"value": self.value, "ac": self.code, "av": self.version, "ad": self.reason}
-
-    def compare(self, held):
-        """Decide from `held`, the reported section's value or None, whether to tell anything."""
-        self.is_out = False
-        if self.apply is None:
-            self.is_dirty = self.value is not None and not is_same(held, self.value)
-            return
-        self.is_dirty = self.code != 0
-        if isinstance(held, dict):
-            is_held = is_same(held.get("ac"), self.code) and is_same(held.get("av"), self.version)
-            if is_held and is_same(held.get("value"), self.value):
-                self.is_dirty = False
 
 
 class Component:
@@ -198,16 +162,8 @@ def is_same(a, b):
 class Twin:
     """The twin of a device with `interfaces`, a list of (component name, Interface), root first.
 
-    After each connect the whole twin is read and rules, even when its `$version` fell (the device
-    was deleted and created again); from then on patches count whose `$version` is above the last.
-    Of a writable property's desired value there are these cases:
-
-    1. it has the model's type and the application takes it: 200 with the value then in use;
-    2. it has another type, or the application rejects it: 400 with the value in use;
-    3. the application fails: 500 with the value in use;
-    4. it is null, or the twin has none: the default is restored, 203 with version 0;
-    5. it stands under a name that is unknown, read-only or no object where a component belongs:
-       left alone, and logged once.
+    What the service desires is applied by `pnp.desired`. Between two changes lie hours: whoever is
+    short of heap puts functions in place of `on_twin` and `on_desired` that let it go again.
 
     What is to be told waits as marks on the properties, not as messages: it cannot overflow, a
     value that changes twice is told once, and a patch whose answer never came is told again. How
@@ -224,8 +180,8 @@ class Twin:
         self.rejected_count = 0  # and 400
         self.log = log
         self.settings = settings
-        self._left = []
-        self._is_out = False  # for the answer to the patch that is out
+        self.strangers = []  # desired names that were left alone
+        self.is_out = False  # for the answer to the patch that is out
 
     def component(self, name=""):
         """The Component of that name, the root for ""; None if the model has none."""
@@ -235,104 +191,21 @@ class Twin:
 
     def on_twin(self, document):
         """Take the whole twin: apply what is desired, and find out what is left to report."""
-        self._is_out = False  # and of each property, see `compare()`
-        desired, reported = _section(document, "desired"), _section(document, "reported")
-        version = _version(desired)
-        if version:
-            self.desired_version = version
-            self._settle(self.components[0], desired, version)
-        else:
-            self.log.error("a twin without a desired $version: nothing applied")
-        for component in self.components:
-            name = component.name
-            if version:
-                section = desired.get(name, {}) if name else desired
-                if isinstance(section, dict):
-                    self._restore(component, section, version)
-            held = _section(reported, name) if name else reported
-            for entry in component.properties:
-                entry.compare(held.get(entry.name))
+        from pnp.desired import take_twin
+
+        take_twin(self, document)
 
     def on_desired(self, patch):
         """Take a patch of the desired section, if it is newer than what was applied."""
-        version = _version(patch)
-        if version > self.desired_version:
-            self.desired_version = version
-            self._settle(self.components[0], patch, version)
-        elif version and version == self.desired_version:
-            self._repeat(patch, version)
-        else:
-            self.log.debug("desired %d is old: %d is applied", version, self.desired_version)
+        from pnp.desired import take_patch
 
-    def _settle(self, component, section, version):
-        """Apply what `section` has for `component`, and at the root for all the others."""
-        for name in section:
-            value = section[name]
-            below = self.component(name) if name and not component.name else None
-            entry = named(component.properties, name)
-            if name in ("$version", "__t"):
-                pass
-            elif below is not None and value is None:
-                self._restore(below, {}, version)
-            elif below is not None and isinstance(value, dict):
-                self._settle(below, value, version)
-            elif entry is None or entry.apply is None:
-                self._leave(name)
-            elif value is None:
-                self._apply(entry, entry.default, _BY_DEVICE, version)
-            else:
-                self._apply(entry, value, _OK, version)
-
-    def _restore(self, component, section, version):
-        for entry in component.properties:
-            if entry.apply is not None and entry.name not in section:
-                self._apply(entry, entry.default, _BY_DEVICE, version)
-
-    def _apply(self, entry, value, code, version):
-        """Apply `value`, unless its type is wrong, and note the acknowledgement."""
-        reason = "ok" if code == _OK else "default"
-        try:
-            unfit = fault(entry.schema, value)
-            if unfit:
-                raise Rejected(unfit)
-            entry.value = entry.apply(value)
-        except Rejected as refusal:
-            if refusal.value_in_use is not None:
-                entry.value = refusal.value_in_use
-            code, reason = _INVALID, refusal.reason
-        except Exception as error:  # noqa: BLE001 - whatever the application raises is answered
-            self.log.error("property %s failed: %r", entry.name, error)
-            code, reason = _FAILED, "failure"
-        if code == _BY_DEVICE:
-            version = 0  # no version ever asked for a default
-        # What a reconnect brings again is not counted again
-        if entry.code != code or entry.version != version:
-            self.accepted_count += code == _OK
-            self.rejected_count += code == _INVALID
-        entry.code = code
-        entry.version = version
-        entry.reason = reason[:_LONGEST_REASON]
-        entry.is_dirty = True
-
-    def _repeat(self, patch, version):
-        """A patch that came twice has no second effect, but its answer is given again."""
-        for component in self.components:
-            section = _section(patch, component.name) if component.name else patch
-            for entry in component.properties:
-                if entry.code and entry.name in section and entry.version in (0, version):
-                    entry.is_dirty = True
-
-    def _leave(self, name):
-        name = ("%s" % (name,))[:_LONGEST_STRANGER]
-        if name not in self._left and len(self._left) < _MOST_STRANGERS:
-            self._left.append(name)
-            self.log.warning("desired %r is unknown or read-only: left alone", name)
+        take_patch(self, patch)
 
     # ---- reported
 
     def next_report(self):
         """A patch (dict) of at most `report_bytes` as JSON, or None. Frugal if None."""
-        if not self._is_out:
+        if not self.is_out:
             for component in self.components:
                 for entry in component.properties:
                     if entry.is_dirty:
@@ -351,7 +224,7 @@ class Twin:
         self._end(True)
 
     def _end(self, again):
-        self._is_out = False
+        self.is_out = False
         for component in self.components:
             for entry in component.properties:
                 if entry.is_out:
@@ -372,7 +245,7 @@ class Twin:
                 room = left
                 if name:
                     report[name] = section
-        self._is_out = bool(report)
+        self.is_out = bool(report)
         return report or None
 
     def _take(self, entry, section, room):
@@ -389,18 +262,6 @@ class Twin:
         entry.is_dirty = False
         entry.is_out = True
         return size
-
-
-def _section(root, name):
-    """The part of a twin or of a patch under `name`; {} if it is missing or malformed."""
-    section = root.get(name) if isinstance(root, dict) else None
-    return section if isinstance(section, dict) else {}
-
-
-def _version(section):
-    """The `$version` of a section or patch, 0 if it has none that a hub could have counted."""
-    version = section.get("$version") if isinstance(section, dict) else None
-    return version if type(version) is int and 0 < version <= _HIGHEST_VERSION else 0
 
 
 class Device(Twin):

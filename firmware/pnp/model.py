@@ -11,8 +11,6 @@ import json
 
 from micropython import const
 
-from pnp.device import Interface
-
 # Limit of DTDL v2 for the chain of `extends`; it also ends a model that extends itself
 _LONGEST_CHAIN = const(10)
 # ... and for objects, maps and arrays in each other
@@ -31,6 +29,17 @@ _PRIMITIVES = const(
         "duration",
     )
 )
+
+
+class Interface:
+    """What one DTDL interface declares, with all that it extends.
+
+    `properties` {name: (schema, is writable)}, `commands` {name: (request schema or None,
+    response schema or None)}, `telemetry` {name: schema}, `components` [(name, DTMI or DTDL)].
+    For schemas see `pnp.schema`. Without methods: with one, it would keep this module in the heap.
+    """
+
+    dtmi = properties = commands = telemetry = components = None
 
 
 class ModelError(ValueError):
@@ -99,7 +108,10 @@ def _place(text):
 
 def _interface(source, open_text):
     document = source if isinstance(source, dict) else _document(source, open_text)
-    interface = Interface(document["@id"])
+    interface = Interface()
+    interface.dtmi = document["@id"]
+    interface.properties, interface.commands, interface.telemetry = {}, {}, {}
+    interface.components = []
     _add(interface, document, open_text, _LONGEST_CHAIN)
     return interface
 

@@ -13,12 +13,8 @@ import socket
 
 from micropython import const
 
-_IPPROTO_TCP = const(6)
-_TCP_NODELAY = const(1)
-# "In progress", "already" and "is connected" by their several numbers: Linux and MicroPython's
-# own, newlib's (ESP32). Source: errno.h of both.
-_IN_PROGRESS = const((115, 114, 119, 120, 11, 112))
-_IS_CONNECTED = const((106, 127))
+from system.modules import later
+
 _ONE_TURN = const((None,))
 
 
@@ -29,13 +25,15 @@ class Dialer:
     None: ask again later; it raises OSError. `timeout_ms` bounds name, TCP and TLS together.
     """
 
-    def __init__(self, context, clock, resolver, timeout_ms=20_000, sockets=socket):
+    def __init__(self, context, clock, resolver, timeout_ms=20_000, sockets=socket, polls=select):
         self.context = context
         self.clock = clock
         self.sockets = sockets
+        self.polls = polls
         self.timeout_ms = timeout_ms
         self.resolver = resolver
         self.last_good = None  # (host, port), and the address that led to a verified peer
+        self.new_opening = later(("system.opening",), "Opening", self)
 
     def dial(self, host, port):
         return Link(self, host, port)
@@ -48,10 +46,10 @@ class Link:
         self.dialer = dialer
         self._peer = (host, port)
         self._began = dialer.clock.ticks_ms()
+        self._opening = None  # until TLS has begun
         self._address = None
         self._socket = None
         self._tls = None
-        self._poll = None
         self._is_verified = False
         self._is_closed = False
         self._readable = None
@@ -60,10 +58,16 @@ class Link:
         """Go on with name, TCP and the begin of TLS; True when `write` may be called."""
         if self._tls is None:
             self._check()
-            if self._socket is None:
-                self._resolve()
-            if self._socket is not None and self._is_connected():
-                self._start_tls()
+            opening = self._opening
+            if opening is None:
+                opening = self._opening = self.dialer.new_opening(*self._peer)
+            try:
+                self._tls = opening.advance()
+            finally:
+                self._socket = opening.socket  # for `close`, whatever happened
+            if self._tls is not None:
+                self._address = opening.address
+                self._opening = None
         return self._tls is not None
 
     def write(self, buffer, offset, size):
@@ -72,7 +76,7 @@ class Link:
         try:
             taken = self._tls.write(buffer, offset, size)
         except (ValueError, OSError) as error:
-            taken = _none_or_raise(error)
+            taken = none_or_raise(error)
         if taken and not self._is_verified:
             self._is_verified = True
             self.dialer.last_good = (self._peer, self._address)
@@ -87,7 +91,7 @@ class Link:
             else:
                 received = self._tls.readinto(buffer, size)
         except (ValueError, OSError) as error:
-            received = _none_or_raise(error)
+            received = none_or_raise(error)
         if received == 0:
             raise OSError("closed by the peer")
         return received or 0
@@ -100,7 +104,7 @@ class Link:
                     stream.close()
                 except OSError:
                     pass  # it was broken already
-        self._tls = self._socket = self._poll = self._readable = None
+        self._tls = self._socket = self._opening = self._readable = None
 
     def readable(self):
         """Awaitable, only once `ready()`: there is something to read, or an end to notice."""
@@ -120,54 +124,6 @@ class Link:
             what = "TLS handshake" if self._tls else "connection" if self._socket else "address"
             raise OSError("no %s in time" % what)
 
-    def _resolve(self):
-        """The name is looked up anew for each link; the last good address is a fallback only."""
-        try:
-            self._address = self.dialer.resolver(*self._peer)
-        except OSError as error:
-            peer, self._address = self.dialer.last_good or (None, None)
-            if peer != self._peer:
-                raise OSError("no address: %s; check HostName and network" % error)
-        if self._address is not None:
-            self._start_tcp()
-
-    def _start_tcp(self):
-        self._socket = self.dialer.sockets.socket()
-        self._socket.setblocking(False)
-        try:
-            self._socket.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
-        except OSError:
-            pass  # a port without it: packets go out 40 ms later, no harm
-        self._poll = select.poll()
-        self._poll.register(self._socket, select.POLLOUT)
-        self._connect(_IN_PROGRESS)
-
-    def _connect(self, harmless):
-        try:
-            self._socket.connect(self._address)
-        except OSError as error:
-            if error.errno not in harmless:
-                raise
-
-    def _is_connected(self):
-        for _, events in self._poll.poll(0):
-            if events & (select.POLLERR | select.POLLHUP):
-                # MicroPython has no SO_ERROR: a second connect() tells why the first failed
-                self._connect(_IN_PROGRESS + _IS_CONNECTED)
-                raise OSError(errno.ECONNREFUSED)
-            if events & select.POLLOUT:
-                return True
-        return False
-
-    def _start_tls(self):
-        self._poll = None
-        try:
-            self._tls = self.dialer.context.wrap_socket(
-                self._socket, server_hostname=self._peer[0], do_handshake_on_connect=False
-            )
-        except ValueError as error:
-            _none_or_raise(error)
-
 
 class _Readable:
     """Waits in asyncio's own queue; one object a link, so that a wake-up costs asyncio's part."""
@@ -183,7 +139,7 @@ class _Readable:
     __await__ = __iter__
 
 
-def _none_or_raise(error):
+def none_or_raise(error):
     """None when nothing can be done now. A certificate that does not verify is a ValueError to
     MicroPython; mbedTLS's own errors are negative and get a text."""
     if isinstance(error, ValueError):

@@ -7,7 +7,7 @@ class Lookup:
     """`servers`, `random_below`: see `system.names.Resolver`."""
 
     def __init__(self, servers, random_below):
-        self._new_resolver = later("system.names", "Resolver", servers, random_below)
+        self._new_resolver = later(("system.names",), "Resolver", servers, random_below)
         self._resolver = None
 
     def resolve(self, host, port):

@@ -17,12 +17,17 @@ def forget(names):
     gc.collect()
 
 
-def later(name, function, *arguments):
-    """What calls `function` of the module `name` with `arguments`; the module is there then."""
+def later(names, function, *arguments):
+    """What calls `function` with `arguments`, and with those of the call behind them.
 
-    def call():
-        made = getattr(__import__(name, None, None, (function,)), function)(*arguments)
-        forget((name,))
-        return made
+    It is of the first of the modules `names`, which are there only meanwhile.
+    """
+
+    def call(*more):
+        try:
+            module = __import__(names[0], None, None, (function,))
+            return getattr(module, function)(*arguments, *more)
+        finally:
+            forget(names)
 
     return call

@@ -10,11 +10,10 @@ On every way out the relays go off first. What it consists of is put together by
 """
 
 import gc
-import json
-import time
 
 from micropython import const
 from system.log import Log
+from system.modules import later
 from system.supervision import Supervisor
 
 # The tasks in the order in which the supervisor gets them
@@ -30,9 +29,6 @@ _UPKEEP_MS = const(1000)
 _DAY_S = const(86400)
 # The first readings are there by then: whoever asks for them early need not wait for a tick
 _FIRST_TICK_MS = const(100)
-# Leaving waits for the hub this long, then no more; half of what a watchdog allows
-_FAREWELL_MS = const(3000)
-_FAREWELL_STEP_MS = const(10)
 
 
 class App:
@@ -128,7 +124,6 @@ class App:
 
         folder = self.board.data_path
         await provisioning.run(self.provisioning, self.clock, self._network_alive, folder)
-        self.log.info("restarting, for the hub that was assigned")
         self._restart()
 
     def _check_assignment(self, now_s):
@@ -139,13 +134,8 @@ class App:
         from thermostat import provisioning
 
         self.doubt_from_s = now_s + _DAY_S
-        try:
-            provisioning.doubt(self.board.data_path)
-        except OSError as error:
-            self.log.error("the hub refuses this device, which cannot be kept: %s", error)
-            return
-        self.log.error("the hub refuses this device: asking the provisioning service again")
-        self._restart()
+        if provisioning.doubt(self.board.data_path, self.log):
+            self._restart()
 
     def _restart(self):
         self.leave()
@@ -217,13 +207,10 @@ class App:
         self._restart()
 
     def print_statistics(self):
-        """One line for people and programs that watch the console: counters and states, and of
-        the heap what lives."""
+        """One line for people and programs that watch the console."""
         gc.collect()
-        found = {"heap": self.board.heap_in_use(), "uptime_s": self.clock.uptime_s()}
-        if self.cloud is not None:
-            self.cloud.statistics(found)
-        print("stats " + json.dumps(found))
+        heap = self.board.heap_in_use()
+        print(later(("thermostat.statistics",), "line")(self, heap))
 
     # ---- leaving
 
@@ -236,19 +223,11 @@ class App:
         if self.set_points is not None:
             self.set_points.flush()
         if self.cloud is not None:
-            self._say_farewell(self.cloud.session)
+            from thermostat.farewell import say_farewell
+
+            say_farewell(self.cloud.session, self.clock)
         self.print_statistics()
 
     def _switch_off(self):
         for room in self.rooms:
             room.switch_off()
-
-    def _say_farewell(self, session):
-        session.stop()
-        began = self.clock.ticks_ms()
-        while session.state != "stopped":
-            session.step()
-            if self.clock.ticks_diff(self.clock.ticks_ms(), began) > _FAREWELL_MS:
-                return
-            # Not asyncio: the way out must work when the event loop no longer does
-            time.sleep_ms(_FAREWELL_STEP_MS)

@@ -40,9 +40,8 @@ def assemble(board):
     from thermostat.setpoints import SetPoints
 
     app = App(board, clock, settings)
-    path = board.data_path + "/setpoints.json"
-    names = [zone.name for zone in settings.zones]
-    app.set_points = SetPoints(path, clock, log.Log("setpoints"), names)
+    app.set_points = SetPoints(board.data_path + "/setpoints.json", clock, log.Log("setpoints"))
+    _restore(app.set_points, [zone.name for zone in settings.zones])
     for at, zone in enumerate(settings.zones):
         # One that cannot be used leaves the others as they are
         try:
@@ -54,7 +53,7 @@ def assemble(board):
     servers = settings.ntp_servers
     if servers or (servers is None and not getattr(board, "KEEPS_TIME", False)):
         app.new_timekeeper = later(
-            "system.ntp", "Timekeeper", servers, board, clock, log.Log("clock")
+            ("system.ntp",), "Timekeeper", servers, board, clock, log.Log("clock")
         )
     gc.collect()
     try:
@@ -89,6 +88,14 @@ def _read_settings(folder, teller):
     return found
 
 
+def _restore(set_points, names):
+    from thermostat.kept import restore
+
+    restore(set_points, names)
+    del restore
+    forget(("thermostat.kept", "system.store"))
+
+
 def _add_room(app, path, zone, settings):
     from drivers.registry import bus_opener
 
@@ -112,8 +119,6 @@ def _add_room(app, path, zone, settings):
 def _build_cloud(app, settings, teller):
     from iothub.outbox import Outbox
 
-    from thermostat.cloud import Cloud
-
     clock, board, connection = app.clock, app.board, settings.connection
     # The largest pieces of the heap first, while it is still whole
     outbox = Outbox(
@@ -130,13 +135,13 @@ def _build_cloud(app, settings, teller):
         _use_flash(outbox, board.data_path, connection.spill_bytes, session.identity)
     zones = bind_zones(device, settings, app.set_points, app.rooms, session, clock, teller)
     report_information(device, board.information())
-    return Cloud(device, session, zones, board, settings, clock, app.restart_after)
+    return build_cloud(device, session, zones, board, settings, clock, app.restart_after)
 
 
 def _use_flash(outbox, folder, most_bytes, identity):
     """Let telemetry wait there, and take over what this device has left there before."""
     owner = "%s/%s" % (identity.host, identity.device_id)
-    outbox.open_spill = later("system.spill", "Spill", folder, most_bytes, owner.encode())
+    outbox.open_spill = later(("system.spill",), "Spill", folder, most_bytes, owner.encode())
     if any(name.startswith("spill-") for name in os.listdir(folder or "/")):
         outbox.recover()
 
@@ -178,7 +183,11 @@ def _build_device(folder, connection):
         interfaces = load(connection.model_id, models_folder(folder, os.listdir(folder)))
     except ModelError as error:
         raise _Trouble("model", error, "choose another, or correct its file in models/")
-    return Device(interfaces, log.Log("pnp"), connection)
+    device = Device(interfaces, log.Log("pnp"), connection)
+    desired = ("pnp.desired",)
+    device.on_twin = later(desired, "take_twin", device)
+    device.on_desired = later(desired, "take_patch", device)
+    return device
 
 
 def _build_session(app, device, outbox, settings):
@@ -190,7 +199,7 @@ def _build_session(app, device, outbox, settings):
         who = parse(settings.connection_string)
     except IdentityError as error:
         raise _Trouble("connection_string", error)
-    return Session(
+    session = Session(
         who,
         _dialer(app, settings, who.key is None),
         clock,
@@ -200,6 +209,8 @@ def _build_session(app, device, outbox, settings):
         device,
         connection,
     )
+    session.greet = later(("iothub.greeting", "iothub.sas"), "greet")
+    return session
 
 
 def _dialer(app, settings, has_certificate):
@@ -274,6 +285,26 @@ def bind_zones(device, settings, set_points, rooms, session, clock, teller):
 
         bind_report_period(root, bound, settings.telemetry)
     return bound
+
+
+def build_cloud(device, session, zones, board, settings, clock, restart_after):
+    """The Cloud, with what the model's root tells of the board and lets the service do to it."""
+    from pnp.telemetry import Telemetry
+
+    from thermostat.cloud import Cloud, Schedule
+
+    root = device.component()
+    interface, working_set = root.interface, None
+    root.report("connectivity", settings.connectivity)
+    if "serialNumber" in interface.properties:
+        root.report("serialNumber", board.unique_id())
+    if "workingSet" in interface.telemetry:
+        working_set = Telemetry(session, root, ("workingSet",), (1,))
+    schedule = Schedule(clock, settings.telemetry.working_set_period_s, 0, 0)
+    cloud = Cloud(device, session, zones, board, restart_after, working_set, schedule)
+    if "reboot" in interface.commands:
+        root.bind_command("reboot", cloud.reboot)
+    return cloud
 
 
 def _zone_kind(interface):

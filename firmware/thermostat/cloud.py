@@ -4,19 +4,17 @@ and what they tell of their own accord.
 Temperatures are ints in 0.01 °C up to here, and numbers in °C from here on.
 """
 
-import json
-
 from micropython import const
-from pnp.device import Rejected, Unavailable
+from pnp.device import Rejected
 from pnp.telemetry import Telemetry
-from system.clock import format_utc, parse_utc
+from system.modules import later
 
 # A restart that is further away than a day was not meant
 _LONGEST_DELAY_S = const(86400)
 # No room is as warm; settings allow no bound beyond
 _NO_TEMPERATURE_C = const(1000)
-# Of a crash that is told, in characters: kind, and the last places that fit a packet
-_LONGEST_CRASH = const(200)
+# What answers for a zone's past, and is needed for nothing else
+_REPORT = const(("thermostat.report", "system.dates"))
 
 
 def degrees(centi_c):
@@ -80,7 +78,7 @@ class ZoneComponent:
         component.bind_property(
             "targetTemperature", self._set_target, self._bounded(default_centi_c), self._target()
         )
-        component.bind_command("getMaxMinReport", self._report)
+        component.bind_command("getMaxMinReport", later(_REPORT, "max_min_report", room, clock))
 
     def tend(self):
         """Send what is due."""
@@ -120,82 +118,35 @@ class ZoneComponent:
         self.set_points.set(self.name, centi_c)
         return self._target()
 
-    def _report(self, since):
-        try:
-            since_s = parse_utc(since)
-        except ValueError as error:
-            raise Rejected("since: %s" % error)
-        now_s = self.clock.unix_time()
-        if not now_s:
-            raise Unavailable("the date is not known")
-        found = self.room and self.room.history.report(min(since_s, now_s), now_s)
-        if not found:
-            raise Unavailable("no temperature is known of that time")
-        high, low, mean, start_s, end_s = found
-        return {
-            "maxTemp": degrees(high),
-            "minTemp": degrees(low),
-            "avgTemp": degrees(mean),
-            "startTime": format_utc(start_s),
-            "endTime": format_utc(end_s),
-        }
-
 
 class Cloud:
     """The Plug and Play `device`, its `session` with the hub, and what is sent through it.
 
     `zones` are ZoneComponents. `restart_after(delay_s)` is called for the command `reboot`; it
-    has to let the answer leave first, also for 0. A second call counts from then.
+    has to let the answer leave first, also for 0. A second call counts from then. `working_set` is
+    its Telemetry, due by `schedule`; None for a model without it.
     """
 
-    def __init__(self, device, session, zones, board, settings, clock, restart_after):
+    def __init__(self, device, session, zones, board, restart_after, working_set, schedule):
         self.device = device
         self.session = session
         self.zones = zones
         self.board = board
         self.restart_after = restart_after
-        self._memory = Schedule(clock, settings.telemetry.working_set_period_s, 0, 0)
-        self.telemetry = None
-        root = device.component()
-        interface = root.interface
-        root.report("connectivity", settings.connectivity)
-        if "serialNumber" in interface.properties:
-            root.report("serialNumber", board.unique_id())
-        if "reboot" in interface.commands:
-            root.bind_command("reboot", self._reboot)
-        if "workingSet" in interface.telemetry:
-            self.telemetry = Telemetry(session, root, ("workingSet",), (1,))
+        self.working_set = working_set
+        self.schedule = schedule
 
     def tend(self):
         """Send what is due. To be called about once a second."""
         for zone in self.zones:
             zone.tend()
-        if self.telemetry and self._memory.is_due(0):
-            self.telemetry.values[0] = self.board.heap_in_use() * 10 // 1024
-            self.telemetry.send()
-            self._memory.note_sent(0)
+        if self.working_set and self.schedule.is_due(0):
+            self.working_set.values[0] = self.board.heap_in_use() * 10 // 1024
+            self.working_set.send()
+            self.schedule.note_sent(0)
 
-    def tell_crash(self, text):
-        """Send what ended an earlier start, for people: the sample models do not declare it."""
-        body = json.dumps({"lastCrash": text[:_LONGEST_CRASH]}).encode()
-        self.session.send(self.session.telemetry_topic(), body, len(body))
-
-    def statistics(self, found):
-        """Add the counters of messages to the dict `found`."""
-        outbox, exchange = self.session.outbox, self.session.exchange
-        acked = outbox.telemetry.acked
-        found["state"] = self.session.state
-        found["telemetry_sent"] = outbox.accepted
-        found["telemetry_acked"] = acked
-        found["telemetry_dropped"] = outbox.dropped
-        found["telemetry_waiting"] = outbox.accepted - acked - outbox.dropped
-        found["desired_acked"] = self.device.accepted_count
-        found["desired_rejected"] = self.device.rejected_count
-        found["commands_answered"] = exchange.commands
-        found["c2d_completed"] = exchange.messages
-        found["reconnects"] = max(0, self.session.connects - 1)
-
-    def _reboot(self, delay_s):
+    def reboot(self, delay_s):
+        """The command of that name."""
         if not 0 <= delay_s <= _LONGEST_DELAY_S:
             raise Rejected("delay must be from 0 to %d seconds" % _LONGEST_DELAY_S)
         self.restart_after(delay_s)

@@ -57,7 +57,9 @@ async def run(provisioning, clock, alive, folder):
     is_told = False
     while True:
         try:
-            return _keep(provisioning, folder)
+            _keep(provisioning, folder)
+            provisioning.log.info("restarting, for the hub that was assigned")
+            return
         except OSError as error:
             if not is_told:
                 is_told = True
@@ -82,12 +84,18 @@ def _keep(provisioning, folder):
     _store(folder).save(found)
 
 
-def doubt(folder):
-    """The hub refuses the device: the service is to be asked again. Raises OSError."""
-    found = _kept(folder)
-    if found:
-        found["refused"] = True
-        _store(folder).save(found)
+def doubt(folder, log):
+    """The hub refuses the device: ask the service again. False if that cannot be kept."""
+    try:
+        found = _kept(folder)
+        if found:
+            found["refused"] = True
+            _store(folder).save(found)
+    except OSError as error:
+        log.error("the hub refuses this device, which cannot be kept: %s", error)
+        return False
+    log.error("the hub refuses this device: asking the provisioning service again")
+    return True
 
 
 def doubt_from_s(folder):

@@ -2,7 +2,7 @@
 
 A set point is accepted at once and written to flash when it changed: at most every ten seconds,
 so that a slider that somebody drags does not wear the flash, and on the way out.
-The file holds {"version": 1, "targets": {zone name: 0.01 °C}}.
+The file holds {"version": 1, "targets": {zone name: 0.01 °C}}; `thermostat.kept` reads it.
 """
 
 from micropython import const
@@ -13,28 +13,21 @@ _WRITE_PERIOD_S = const(11)
 # What reads and writes the file is in the heap only while it does so: between two changes of a
 # set point lie hours
 _STORE = const(("system.store",))
-# What any room could mean; settings narrow it when the set points are used
-_HIGHEST_CENTI_C = const(6000)
 # Made once: built where it is needed, it would take heap when there is none
 _LOSSES = (OSError, MemoryError)
 
 
 class SetPoints:
-    """Kept at `path` on `files` (see system/store.py); `names` are the zones there are. Ints in
-    0.01 °C.
+    """Kept at `path` on `files` (see system/store.py), none at first. Ints in 0.01 °C."""
 
-    A file that cannot be used costs the set points, never the start: the log says why.
-    """
-
-    def __init__(self, path, clock, log, names, files=None):
+    def __init__(self, path, clock, log, files=None):
+        self.targets = {}  # zone name: set point
         self.path = path
         self.files = files
         self.clock = clock
         self.log = log
         self._changed = False
         self._next_write_s = 0
-        self.targets = self._loaded(names)
-        forget(_STORE)
 
     def get(self, name, default_centi_c):
         """The accepted set point of zone `name`, or the default."""
@@ -67,36 +60,3 @@ class SetPoints:
         del Store
         forget(_STORE)
         return not self._changed
-
-    def _loaded(self, names):
-        """{zone name: 0.01 °C} of the file, as far as it can be used."""
-        from system.store import ConfigurationError, Store
-
-        def validate(found):
-            wrong = check(found)
-            if wrong:
-                raise ConfigurationError(*wrong)
-
-        store = Store(self.path, self.files, validate)
-        targets = {}
-        try:
-            found = store.load()
-            if found is not None:
-                validate(found)
-                targets = found["targets"]
-        except ConfigurationError as error:
-            store.problem = error
-        if store.problem:
-            self.log.warning("set points: %s", store.problem)
-        return {name: targets[name] for name in targets if name in names}
-
-
-def check(found):
-    """(key, reason) if `found`, a dict, is not what `SetPoints` writes; else None."""
-    targets = found.get("targets")
-    if found.get("version") != 1 or len(found) != 2 or not isinstance(targets, dict):
-        return "targets", "must be an object {...}, beside version 1 and no more"
-    for name in targets:
-        if type(targets[name]) is not int or not 0 <= targets[name] <= _HIGHEST_CENTI_C:
-            return "targets." + str(name)[:64], "must be a whole number from 0 to 6000"
-    return None

@@ -22,19 +22,29 @@ TIME_LIMIT_S = 120
 # In the heap only while they are needed, see firmware/thermostat/assembly.py and main.py
 ON_DEMAND = {
     "iothub/dps",
+    "iothub/greeting",
     "iothub/identity",
+    "iothub/sas",
+    "pnp/desired",
     "pnp/model",
     "system/console",
+    "system/dates",
     "system/description",
     "system/names",
     "system/ntp",
+    "system/opening",
     "system/recovery",
     "system/spill",
     "system/store",
     "system/tls",
     "thermostat/assembly",
+    "thermostat/crash",
+    "thermostat/farewell",
+    "thermostat/kept",
     "thermostat/provisioning",
+    "thermostat/report",
     "thermostat/settings",
+    "thermostat/statistics",
 }
 # Of the drivers a board loads those that it has chips for: here the two largest of the usual; and
 # only a model that asks for it, which the default does not, loads what tells of heat and faults

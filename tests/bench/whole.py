@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ STEP_KB = 8
 PACE = {"telemetry": {"stats_period_s": 1}}
 # Far above what two runs differ by; that of the last module is 2^n times this
 WEIGHT = 1 << 15
+WEIGHED_AT_ONCE = 14
 ONLINE_LIMIT_S = 60.0
 TOUR_LIMIT_S = 120.0
 
@@ -46,19 +47,29 @@ def staying(modules: Iterable[str]) -> set[str]:
     Each is given something large of a size of its own, which is in the heap as long as it is.
     """
     names = sorted(modules)
+    bare = _online_heap(parts().firmware, 1)
+    found: set[str] = set()
+    for at in range(0, len(names), WEIGHED_AT_ONCE):
+        found.update(_staying(names[at : at + WEIGHED_AT_ONCE], bare))
+    return found
+
+
+def _staying(names: list[str], bare: int) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(shutil.copytree(source_tree() / "firmware", Path(folder, "source")))
         for place, name in enumerate(names):
             with (source / f"{name}.py").open("a") as file:
                 file.write(f"\n\n_weight = bytearray({WEIGHT << place})\n")
         weighted = compile_tree(source, Path(folder, "firmware"))
-        heaps = [
-            asyncio.run(_online(WEIGHT >> 8 << len(names), False, firmware))
-            for firmware in (parts().firmware, weighted)
-        ]
-    assert None not in heaps, "the thermostat does not come online"
-    more = round((heaps[1] - heaps[0]) / WEIGHT)
-    return {name for place, name in enumerate(names) if more >> place & 1}
+        more = round((_online_heap(weighted, len(names)) - bare) / WEIGHT)
+    yield from (name for place, name in enumerate(names) if more >> place & 1)
+
+
+def _online_heap(firmware: Path, weights: int) -> int:
+    """Bytes in use online, with so many weights in `firmware`."""
+    heap = asyncio.run(_online(LARGEST_KB + (WEIGHT >> 8 << weights), False, firmware))
+    assert heap is not None, "the thermostat does not come online"
+    return heap
 
 
 def _least() -> int:

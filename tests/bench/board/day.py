@@ -20,8 +20,7 @@ from doubles.models import CONTROLLER, open_text
 from doubles.rooms import Chance, Room, Weather
 from pnp.device import Device
 from pnp.model import load
-from thermostat.assembly import bind_zones, report_information
-from thermostat.cloud import Cloud
+from thermostat.assembly import bind_zones, build_cloud, report_information
 from thermostat.control import ZoneControl
 from thermostat.history import History
 from thermostat.setpoints import SetPoints
@@ -150,14 +149,13 @@ class Day:
         log = FakeLog()
         device = Device(load(CONTROLLER, open_text), log, settings.connection)
         bench.session.handler = bench.exchange.handler = device
-        names = [zone.name for zone in settings.zones]
-        self.set_points = SetPoints("s.json", clock, log, names, FakeFlash())
+        self.set_points = SetPoints("s.json", clock, log, FakeFlash())
         self.rooms = rooms_of(kind, settings, clock)
         zones = bind_zones(
             device, settings, self.set_points, self.rooms, bench.session, clock, log
         )
         report_information(device, INFORMATION)
-        self.cloud = Cloud(device, bench.session, zones, Board(), settings, clock, None)
+        self.cloud = build_cloud(device, bench.session, zones, Board(), settings, clock, None)
 
     def pass_by(self):
         for second in range(DAY_S):

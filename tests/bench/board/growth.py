@@ -7,7 +7,8 @@ import sys
 from budget_telemetry import grow
 from doubles.hub_script import Bench, publish
 from iothub.client import run
-from pnp.device import Device, Interface
+from pnp.device import Device
+from pnp.model import Interface
 from system import log
 from system.clock import Clock
 
@@ -20,8 +21,8 @@ class Settings:
 
 
 def device():
-    root = Interface("dtmi:com:example:Thermostat;1")
-    root.properties["targetTemperature"] = ("double", True)
+    root = Interface()
+    root.properties = {"targetTemperature": ("double", True)}
     made = Device([("", root)], log.Log("pnp"), Settings)
     made.component().bind_property("targetTemperature", float, 21.0)
     return made

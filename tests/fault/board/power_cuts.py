@@ -11,6 +11,7 @@ from littlefs import LittleFlash, TornDevice, formatted
 from system import recovery
 from system.spill import Spill
 from system.store import Store
+from thermostat.kept import restore
 from thermostat.setpoints import SetPoints
 
 STRIDE, CONTENTS = int(sys.argv[1]), int(sys.argv[2])
@@ -77,7 +78,9 @@ def configuration(number):
 
 
 def set_points_on(flash):
-    return SetPoints("/setpoints.json", FakeClock(), FakeLog(), ["one", "two"], flash)
+    points = SetPoints("/setpoints.json", FakeClock(), FakeLog(), flash)
+    restore(points, ["one", "two"])
+    return points
 
 
 def set_points(number):

@@ -15,7 +15,9 @@ from doubles.log import FakeLog
 from drivers.registry import kinds
 from system import store
 from system.store import Store
-from thermostat import setpoints, settings
+from thermostat import settings
+from thermostat.kept import restore
+from thermostat.setpoints import SetPoints
 
 PASSWORD = "Drei Igel, 42 Nadeln"
 OTHER_KEY = "cHJvdmlzaW9uaW5nIGtleSBvZiBhIHN0b3Zl"
@@ -159,7 +161,7 @@ class Sealed(Files):
         return trouble is None
 
 
-class SetPoints:
+class Kept:
     """The file of the set points, sealed anew after the damage every other time."""
 
     def __init__(self):
@@ -170,9 +172,8 @@ class SetPoints:
         if data[:1] == b"{" and random.randrange(2):
             data = sealed(data)
         log, names = FakeLog(), ["thermostat1", "thermostat2"]
-        found = setpoints.SetPoints(
-            "/s.json", FakeClock(), log, names, FakeFlash({"/s.json": data})
-        )
+        found = SetPoints("/s.json", FakeClock(), log, FakeFlash({"/s.json": data}))
+        restore(found, names)
         for name, target in found.targets.items():
             assert name in names
             assert type(target) is int
@@ -180,10 +181,8 @@ class SetPoints:
         return not log.records
 
 
-# Made anew for each file that is refused, and ...
+# Made anew for each file that is refused, they would be what takes the time
 DEFAULTS = settings.defaults()
 settings.defaults = lambda: DEFAULTS
-# ... imported anew for each file, they would be what takes the time
-setpoints.forget = lambda names: None
-KINDS = {"configuration": Configuration, "store": Sealed, "setpoints": SetPoints}
+KINDS = {"configuration": Configuration, "store": Sealed, "setpoints": Kept}
 report(KINDS[sys.argv[1]](), sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

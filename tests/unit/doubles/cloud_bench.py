@@ -6,8 +6,7 @@ from doubles.models import open_text
 from doubles.session import FakeHub
 from pnp.device import Device
 from pnp.model import load
-from thermostat.assembly import bind_zones
-from thermostat.cloud import Cloud
+from thermostat.assembly import bind_zones, build_cloud
 from thermostat.setpoints import SetPoints
 from thermostat.settings import defaults
 
@@ -23,8 +22,7 @@ class CloudBench:
         self.settings = settings or defaults()
         self.clock = clock
         self.log = FakeLog()
-        names = [zone.name for zone in self.settings.zones]
-        self.set_points = SetPoints("s.json", clock, self.log, names, FakeFlash())
+        self.set_points = SetPoints("s.json", clock, self.log, FakeFlash())
         for name in kept or {}:
             self.set_points.set(name, kept[name])
         self.rooms = [make_room(zone) for zone in self.settings.zones if zone.present]
@@ -36,5 +34,7 @@ class CloudBench:
         self.restarts = []
         self.board = board
         after = self.restarts.append
-        self.cloud = Cloud(self.device, session, self.zones, board, self.settings, clock, after)
+        self.cloud = build_cloud(
+            self.device, session, self.zones, board, self.settings, clock, after
+        )
         self.hub = FakeHub(self.device)

@@ -117,6 +117,7 @@ def test_no_code_comes_from_the_network_or_from_text() -> None:
 MAY_CATCH_EVERYTHING = {
     "supervision.py",
     "device.py",
+    "desired.py",
     "console.py",
     "boot.py",
     "main.py",

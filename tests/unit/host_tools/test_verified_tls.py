@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 MAKER = ROOT / "firmware" / "system" / "tls.py"
-WRAPPER = ROOT / "firmware" / "system" / "dialer.py"
+WRAPPER = ROOT / "firmware" / "system" / "opening.py"
 # What would make a context lenient, or make one in another way
 FORBIDDEN = {
     "CERT_NONE",

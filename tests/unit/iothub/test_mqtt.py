@@ -8,6 +8,7 @@ from doubles.settings import Settings
 from doubles.umqtt18 import both
 from expect import raises
 from iothub.errors import LinkError, ProtocolError
+from iothub.greeting import connect
 
 CONNACK, PUBACK, SUBACK, PINGRESP, PUBLISH = 0x20, 0x40, 0x90, 0xD0, 0x30
 
@@ -22,7 +23,7 @@ class Mute:
 def _client(mqtt, peer=None, connected=True, settings=None):
     clock = FakeClock()
     link = FakeLink(peer or Mute())
-    client = mqtt.Client(b"stove-1", "hub", b"user", clock, settings or Settings())
+    client = mqtt.Client(b"stove-1", "hub", clock, settings or Settings())
     heard = []
     client.set_callback(lambda topic, body: heard.append((topic, body)))
     client.open(link)
@@ -45,6 +46,8 @@ def test_what_is_inherited_is_what_the_head_says():
         assert public == {"set_callback", "publish", "ping"}, public
         client = _client(mqtt)[0]
         with raises(TypeError):
+            client.connect()
+        with raises(TypeError):
             client.wait_msg()
         with raises(TypeError):
             client.unsubscribe(b"x")
@@ -55,8 +58,7 @@ def test_what_is_inherited_is_what_the_head_says():
 def test_connect_is_one_write_with_all_fields():
     for mqtt in both("iothub.mqtt"):
         client, link, _, _ = _client(mqtt, connected=False)
-        client.pswd = bytearray(b"p" * 200)
-        client.connect()
+        connect(client, b"user", bytearray(b"p" * 200))
         assert link.writes == [len(link.written)]
         rest = 10 + 2 + 7 + 2 + 4 + 2 + 200
         assert bytes(link.written) == (
@@ -69,7 +71,7 @@ def test_connect_is_one_write_with_all_fields():
 def test_connect_without_password():
     for mqtt in both("iothub.mqtt"):
         client, link, _, _ = _client(mqtt, connected=False)
-        client.connect()
+        connect(client, b"user")
         assert bytes(link.written) == (b"\x10\x19\0\x04MQTT\x04\x80\0\x3c\0\x07stove-1\0\x04user")
 
 
@@ -354,8 +356,7 @@ def test_disconnect_is_the_last_word():
     for mqtt in both("iothub.mqtt"):
         hub = FakeHub()
         client, link, _, _ = _client(mqtt, hub, connected=False)
-        client.pswd = b"p"
-        client.connect()
+        connect(client, b"user", b"p")
         assert client.check_msg() == CONNACK
         client.disconnect()
         assert bytes(link.written).endswith(b"\xe0\0")

@@ -1,6 +1,7 @@
 """Single properties: what counts as held by the hub, and what is still to be told."""
 
 from doubles.appliance import ack
+from pnp.desired import compare
 from pnp.device import Property, is_same
 
 
@@ -53,7 +54,7 @@ def test_what_only_looks_the_same_is_not():
 def test_an_acknowledgement_is_held_if_value_code_and_version_are():
     for held in (ack(22, 200, 5), {"value": 22.0, "ac": 200, "av": 5, "ad": "other", "more": 1}):
         settled = target()
-        settled.compare(held)
+        compare(settled, held)
         assert not settled.is_dirty, held
     for held in (
         ack(23, 200, 5),
@@ -70,27 +71,27 @@ def test_an_acknowledgement_is_held_if_value_code_and_version_are():
         "22",
     ):
         settled = target()
-        settled.compare(held)
+        compare(settled, held)
         assert settled.is_dirty, held
 
 
 def test_a_property_that_was_never_settled_has_nothing_to_tell():
     for unsettled in (target(code=0), Property("reading", "double", None)):
-        unsettled.compare(5)
+        compare(unsettled, 5)
         assert not unsettled.is_dirty and not unsettled.is_out
 
 
 def test_a_reading_is_told_if_the_hub_holds_another():
     for held, is_told in ((5, False), (5.0, False), (6, True), (None, True), ({}, True)):
         reading = Property("reading", "double", 5)
-        reading.compare(held)
+        compare(reading, held)
         assert reading.is_dirty == is_told, held
 
 
 def test_a_comparison_ends_what_was_out():
     settled = target()
     settled.is_out = True
-    settled.compare(ack(22, 200, 5))
+    compare(settled, ack(22, 200, 5))
     assert not settled.is_out and not settled.is_dirty
-    settled.compare(ack(21, 200, 5))
+    compare(settled, ack(21, 200, 5))
     assert settled.is_dirty

@@ -3,7 +3,8 @@ import time
 from doubles.clock import FakeClock, FakeTime
 from expect import raises
 from simulated.ticks import WrappingTime
-from system.clock import Clock, format_utc, parse_utc
+from system.clock import Clock, format_utc
+from system.dates import parse_utc
 
 NOW = 1795239300
 # 2025-01-01, and ten years later

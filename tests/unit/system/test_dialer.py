@@ -116,9 +116,8 @@ class PollModule:
 
 def _bench():
     play, clock = Play(), FakeClock()
-    module.select = PollModule
     PlayedPoll.events = 0
-    return play, clock, Dialer(play, clock, play.resolve, 20_000, play)
+    return play, clock, Dialer(play, clock, play.resolve, 20_000, play, PollModule)
 
 
 def _connected():

@@ -17,7 +17,7 @@ def test_a_forgotten_module_is_read_anew():
 
 def test_a_module_that_is_needed_later_is_not_there_before_nor_after():
     forget(("system.clock",))
-    tell = later("system.clock", "format_utc", 0)
+    tell = later(("system.clock",), "format_utc", 0)
     for _ in range(2):
         assert "system.clock" not in sys.modules
         assert tell() == "1970-01-01T00:00:00Z"

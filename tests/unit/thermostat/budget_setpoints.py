@@ -7,7 +7,7 @@ from thermostat.setpoints import SetPoints
 
 
 def test_polling_without_a_change_costs_no_heap():
-    points = SetPoints("s.json", FakeClock(), FakeLog(), ("a",), FakeFlash())
+    points = SetPoints("s.json", FakeClock(), FakeLog(), FakeFlash())
     gc.collect()
     gc.disable()
     before = gc.mem_alloc()

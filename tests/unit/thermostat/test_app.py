@@ -199,7 +199,7 @@ def test_upkeep_without_heap_is_done_the_next_time():
     app = scarce_app()
     cloud = app.cloud = Scarce(app, None)
     cloud.session = cloud
-    cloud.statistics = lambda found: None
+    app.print_statistics = lambda: None
     app.set_points = Scarce(app, None)
     app._has_ticked = True
     came_up = Scarce(app, None)

@@ -5,7 +5,7 @@ import builtins
 import json
 import os
 
-import thermostat.app
+import thermostat.farewell
 from doubles import folders
 from doubles.dps_script import REGISTRATION, SCOPE, DpsBench
 from doubles.hub_script import Bench as Connection
@@ -80,17 +80,17 @@ class Timekeeper:
 
 
 class Cloud:
-    """A session with a scripted hub, and how often it was tended."""
+    """A session with a scripted hub, and how often it was tended; its own device, told nothing."""
+
+    accepted_count = rejected_count = 0
 
     def __init__(self, session):
+        self.device = self
         self.session = session
         self.tended = 0
 
     def tend(self):
         self.tended += 1
-
-    def statistics(self, found):
-        found["state"] = self.session.state
 
 
 class House:
@@ -126,12 +126,12 @@ class House:
 
     def __enter__(self):
         """The console is the test's, and waiting without asyncio takes virtual time."""
-        self._before = builtins.print, log.sink, thermostat.app.time
-        builtins.print, log.sink, thermostat.app.time = self._print, self.lines.append, self
+        self._before = builtins.print, log.sink, thermostat.farewell.time
+        builtins.print, log.sink, thermostat.farewell.time = self._print, self.lines.append, self
         return self
 
     def __exit__(self, kind, error, traceback):
-        builtins.print, log.sink, thermostat.app.time = self._before
+        builtins.print, log.sink, thermostat.farewell.time = self._before
 
     def sleep_ms(self, ms):
         assert "off" in self.told, "somebody is waited for, and the relays may be on"
@@ -163,6 +163,11 @@ class House:
             await self.clock.run_for(step_ms, step_ms)
             ms -= step_ms
 
+    def state_told(self, index):
+        """(heap, uptime in s, state of the connection) in that line of statistics."""
+        line = self.stats[index]
+        return line["heap"], line["uptime_s"], line["state"]
+
     def tells(self, text):
         return any(text in line for line in self.lines)
 
@@ -192,7 +197,7 @@ def test_all_tasks_are_at_work_and_the_watchdog_is_fed():
     assert house.ups == 1
     # One line about it all at the start, the next in an hour
     assert len(house.stats) == 1
-    assert house.stats[0] == {"heap": 4096, "uptime_s": 0, "state": "offline"}
+    assert house.state_told(0) == (4096, 0, "offline")
 
 
 def test_with_the_slowest_and_the_fastest_settings_it_comes_up():
@@ -256,7 +261,7 @@ def test_three_falls_are_noted_and_reset_the_board_with_its_relays_off():
 def test_what_the_service_assigns_is_kept_and_the_board_restarted_for_it():
     house = House("service").run(MINUTE_MS)
     assert Store(ASSIGNED).load()["host"] == "hub.example.net"
-    assert house.tells("restarting, for the hub that was assigned")
+    assert house.service.log.has("info", "restarting, for the hub that was assigned")
     assert house.board.resets == 1
     # The rooms were regulated meanwhile, and their relays go off before the board restarts
     assert house.rooms[0].ticks_ms
@@ -372,7 +377,8 @@ def test_leaving_is_relays_off_then_the_rest_and_the_rest_only_once():
         house.app.leave()
         assert house.told == ["off", "off", "flush"]
         assert house.hub.parted == 1
-        assert house.stats == [{"heap": 4096, "uptime_s": 5, "state": "stopped"}]
+        assert len(house.stats) == 1
+        assert house.state_told(0) == (4096, 5, "stopped")
         for room in house.rooms:
             room.is_on = True
         house.app.leave()

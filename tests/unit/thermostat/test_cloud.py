@@ -10,10 +10,12 @@ from doubles.session import FakeSession
 from expect import raises
 from pnp.device import Rejected
 from system.clock import format_utc
-from thermostat.assembly import report_information
-from thermostat.cloud import Cloud, Schedule, degrees
+from thermostat.assembly import build_cloud, report_information
+from thermostat.cloud import Schedule, degrees
+from thermostat.crash import tell
 from thermostat.history import History
 from thermostat.settings import defaults
+from thermostat.statistics import line
 
 INFORMATION_OF_A_BOARD = {
     "manufacturer": "Raspberry Pi",
@@ -430,7 +432,7 @@ def test_a_restart_is_answered_and_then_done_by_whoever_was_told():
 
 def test_a_crash_is_told_as_telemetry_that_fits_a_packet():
     bench = Bench()
-    bench.cloud.tell_crash("crash, control: ValueError" + '\n  File "x.py", in f' * 100)
+    tell(bench.session, "crash, control: ValueError" + '\n  File "x.py", in f' * 100)
     assert bench.session.topic == b"topic of "
     assert bench.session.value()["lastCrash"].startswith("crash, control: ValueError\n  File")
     assert bench.session.size < 512 - 190
@@ -460,7 +462,7 @@ def test_a_serial_number_that_is_no_text_is_our_own_mistake():
     bench = Bench()
     bench.board.unique_id = lambda: 5
     with raises(ValueError, "serialNumber"):
-        Cloud(bench.device, None, [], bench.board, bench.settings, bench.clock, None)
+        build_cloud(bench.device, None, [], bench.board, bench.settings, bench.clock, None)
 
 
 def test_degrees_are_written_as_briefly_as_they_are():
@@ -480,6 +482,14 @@ def test_everything_at_start_fits_one_report():
 # What is worth a message
 
 
+class Told:
+    """An App, as far as statistics look at it."""
+
+    def __init__(self, bench):
+        self.clock = bench.clock
+        self.cloud = bench.cloud
+
+
 def test_the_counters_keep_their_meaning():
     bench = Bench()
     bench.session.outbox, bench.session.exchange = Outbox(), Exchange()
@@ -487,9 +497,12 @@ def test_the_counters_keep_their_meaning():
     bench.hub.connect()
     bench.hub.desire({"thermostat1": zone(22)})
     bench.hub.desire({"thermostat1": zone(99)})
-    found = {}
-    bench.cloud.statistics(found)
-    assert found == {
+    before_s = bench.clock.uptime_s()
+    name, _, text = line(Told(bench), 4096).partition(" ")
+    assert name == "stats"
+    assert json.loads(text) == {
+        "heap": 4096,
+        "uptime_s": before_s,
         "state": "online",
         "telemetry_sent": 9,
         "telemetry_acked": 6,

@@ -3,6 +3,7 @@ from array import array
 from doubles.clock import FakeClock
 from doubles.rooms import Chance
 from thermostat.history import History
+from thermostat.report import summary
 
 NOW = 1795239300
 
@@ -38,7 +39,7 @@ class Logger:
     def check(self, since_ago_s):
         """(start, answer): the answer agrees with all that was seen from its own start on."""
         now = self.clock.unix_time()
-        answer = self.history.report(now - since_ago_s, now)
+        answer = summary(self.history, now - since_ago_s, now)
         start = self.now - (now - answer[3])
         highest, lowest, weighted, seconds = -(1 << 20), 1 << 20, 0, 0
         for at, begin in enumerate(self.starts):
@@ -58,15 +59,15 @@ class Logger:
 
 def test_without_a_reading_nothing_is_known():
     logger = Logger()
-    assert logger.history.report(0, NOW) is None
-    assert logger.history.report(NOW, NOW) is None
+    assert summary(logger.history, 0, NOW) is None
+    assert summary(logger.history, NOW, NOW) is None
 
 
 def test_the_first_reading_is_an_answer_at_once():
     logger = Logger()
     logger.wait(5)
     logger.add(2150)
-    assert logger.history.report(NOW - 100, NOW + 5) == (2150, 2150, 2150, NOW + 5, NOW + 5)
+    assert summary(logger.history, NOW - 100, NOW + 5) == (2150, 2150, 2150, NOW + 5, NOW + 5)
 
 
 def test_the_mean_is_weighted_by_time_and_not_by_readings():
@@ -74,7 +75,7 @@ def test_the_mean_is_weighted_by_time_and_not_by_readings():
     for temperature, seconds in ((2000, 1), (2000, 1), (2000, 1), (3000, 27), (2400, 30)):
         logger.add(temperature)
         logger.wait(seconds)
-    answer = logger.history.report(NOW, NOW + 60)
+    answer = summary(logger.history, NOW, NOW + 60)
     assert answer == (3000, 2000, (3 * 2000 + 27 * 3000 + 30 * 2400 + 30) // 60, NOW, NOW + 60)
 
 
@@ -84,7 +85,7 @@ def test_below_zero_and_rounding():
     logger.wait(3)
     logger.add(-1001)
     logger.wait(1)
-    assert logger.history.report(NOW, NOW + 4) == (-1000, -1001, -1000, NOW, NOW + 4)
+    assert summary(logger.history, NOW, NOW + 4) == (-1000, -1001, -1000, NOW, NOW + 4)
 
 
 def test_since_is_kept_between_the_oldest_and_now():
@@ -95,9 +96,9 @@ def test_since_is_kept_between_the_oldest_and_now():
         logger.wait(5)
     now = NOW + 140
     for since in (0, NOW - 10**9, NOW + 39, NOW + 40):
-        assert logger.history.report(since, now)[3] == NOW + 40
+        assert summary(logger.history, since, now)[3] == NOW + 40
     for since in (now, now + 1, now + 10**9):
-        assert logger.history.report(since, now) == (2019, 2019, 2019, now, now)
+        assert summary(logger.history, since, now) == (2019, 2019, 2019, now, now)
 
 
 def test_a_question_is_rounded_down_to_a_bucket_and_says_so():
@@ -115,12 +116,12 @@ def test_a_reading_holds_no_longer_than_control_trusts_it():
     logger.wait(600)
     logger.add(3000)
     logger.wait(30)
-    assert logger.history.report(NOW, NOW + 630)[:3] == (3000, 2000, 2500)
+    assert summary(logger.history, NOW, NOW + 630)[:3] == (3000, 2000, 2500)
     logger.wait(60)
-    assert logger.history.report(NOW, NOW + 690)[:3] == (3000, 2000, 2500)
+    assert summary(logger.history, NOW, NOW + 690)[:3] == (3000, 2000, 2500)
     # Nothing was read in the last minute
-    assert logger.history.report(NOW + 660, NOW + 690) is None
-    assert logger.history.report(NOW + 690, NOW + 690) is None
+    assert summary(logger.history, NOW + 660, NOW + 690) is None
+    assert summary(logger.history, NOW + 690, NOW + 690) is None
 
 
 def test_an_extreme_that_only_held_into_the_time_asked_for_counts():
@@ -129,7 +130,7 @@ def test_an_extreme_that_only_held_into_the_time_asked_for_counts():
     logger.wait(25)
     logger.add(2000)
     logger.wait(5)
-    assert logger.history.report(NOW + 20, NOW + 30)[:3] == (4000, 2000, 3000)
+    assert summary(logger.history, NOW + 20, NOW + 30)[:3] == (4000, 2000, 3000)
 
 
 def test_the_wall_clock_may_jump():
@@ -139,7 +140,7 @@ def test_the_wall_clock_may_jump():
         logger.wait(10)
         logger.clock.jump((-3600, 86400, -86400)[number % 3])
     now = logger.clock.unix_time()
-    answer = logger.history.report(now - 100, now)
+    answer = summary(logger.history, now - 100, now)
     assert answer == (2059, 2050, 2055, now - 100, now)
 
 
@@ -179,4 +180,4 @@ def test_absurd_numbers_do_not_break_it():
         logger.wait(86400)
         logger.clock.uptime_s()
     logger.history.add(2000)
-    assert logger.history.report(0, NOW + logger.now)[:3] == (2000, 2000, 2000)
+    assert summary(logger.history, 0, NOW + logger.now)[:3] == (2000, 2000, 2000)

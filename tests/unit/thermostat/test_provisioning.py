@@ -6,6 +6,7 @@ import os
 from doubles import folders
 from doubles.dps_script import ASSIGNING, DpsBench, FakeService
 from doubles.keys import KEY, KEY_BYTES
+from doubles.log import FakeLog
 from expect import raises
 from iothub.identity import IdentityError
 from system.store import Store
@@ -103,13 +104,13 @@ def test_an_answer_that_cannot_be_read_is_asked_for_again():
 
 def test_what_is_doubted_is_asked_for_again():
     folders.empty(FOLDER)
-    provisioning.doubt(FOLDER)
+    provisioning.doubt(FOLDER, FakeLog())
     assert os.listdir(FOLDER) == []
     ask(DpsBench())
     assert provisioning.doubt_from_s(FOLDER) == 0
     first = connection_string()
     for _ in range(2):
-        provisioning.doubt(FOLDER)
+        provisioning.doubt(FOLDER, FakeLog())
         assert connection_string() == ""
         ask(DpsBench())
         # The same answer is doubted after a day only

@@ -5,6 +5,7 @@ from doubles.fs import FakeFlash
 from doubles.log import FakeLog
 from doubles.pin import FakePin
 from thermostat.history import History
+from thermostat.report import summary
 from thermostat.room import Room
 from thermostat.setpoints import SetPoints
 from thermostat.settings import defaults
@@ -54,7 +55,7 @@ class Bench:
         self.bus = Bus()
         self.pin = FakePin()
         self.opened = []
-        self.points = SetPoints("s.json", self.clock, self.log, [self.zone.name], FakeFlash())
+        self.points = SetPoints("s.json", self.clock, self.log, FakeFlash())
         self.history = History(self.clock)
         self.room = Room(
             self.zone,
@@ -174,7 +175,7 @@ def test_good_readings_and_only_those_are_remembered():
     bench.bus.error = errno.EIO
     bench.second()
     now = bench.clock.unix_time()
-    high, low, _, _, _ = bench.history.report(now - 60, now)
+    high, low, _, _, _ = summary(bench.history, now - 60, now)
     assert abs(high - 2000) <= 1
     assert abs(low - 1800) <= 1
 

@@ -1,6 +1,7 @@
 from doubles.clock import FakeClock
 from doubles.fs import FakeFlash, PowerCut
 from doubles.log import FakeLog
+from thermostat.kept import restore
 from thermostat.setpoints import SetPoints
 
 PATH = "setpoints.json"
@@ -14,7 +15,9 @@ class Board:
         self.log = FakeLog()
 
     def start(self):
-        return SetPoints(PATH, self.clock, self.log, NAMES, self.flash)
+        points = SetPoints(PATH, self.clock, self.log, self.flash)
+        restore(points, NAMES)
+        return points
 
 
 def test_without_a_file_the_defaults_hold():
