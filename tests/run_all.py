@@ -19,10 +19,17 @@ SUITES = {
     ],
 }
 
+# Hundreds of interpreters are started: each shall find what it imports compiled, also where the
+# environment asks to write nothing beside the sources
+ENVIRONMENT = {**os.environ, "PYTHONPYCACHEPREFIX": str(ROOT / "build/pycache")}
+ENVIRONMENT.pop("PYTHONDONTWRITEBYTECODE", None)
+
 
 def run(command: list[str]) -> tuple[int, str]:
     """Run one suite, showing its lines as they come; return its exit code and its last lines."""
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     lines: list[str] = []
     for line in process.stdout:

@@ -81,11 +81,14 @@ class Started:
         """Return once it says that it is ready."""
         command = [sys.executable, "-m", "host_tools.cli", "hub", "start", "--quiet"]
         options = ["--host", self.host, "--state", str(self.state), "--device", "dev0"]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        # As a user starts it: what it imports has been compiled by an earlier start
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         self.process = await asyncio.create_subprocess_exec(
             *command,
             *options,
             cwd=self._folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env=environment,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )

@@ -11,6 +11,7 @@ from pnp.device import Device
 from pnp.model import Interface
 from system import log
 from system.clock import Clock
+from system.modules import later
 
 _WARM = 100
 
@@ -25,6 +26,8 @@ def device():
     root.properties = {"targetTemperature": ("double", True)}
     made = Device([("", root)], log.Log("pnp"), Settings)
     made.component().bind_property("targetTemperature", float, 21.0)
+    made.on_twin = later(("pnp.desired",), "take_twin", made)
+    made.on_desired = later(("pnp.desired",), "take_patch", made)
     return made
 
 
