@@ -20,7 +20,14 @@ FILE = "package.json"
 _FOLDERS = ("iothub", "pnp", "drivers", "models", "roots")
 _FILES = (
     "system/__init__.py",
-    *(f"system/{name}.py" for name in ("clock", "dialer", "interpreter", "log", "names", "tls")),
+    "system/clock.py",
+    "system/dialer.py",
+    "system/interpreter.py",
+    "system/log.py",
+    "system/modules.py",
+    "system/names.py",
+    "system/opening.py",
+    "system/tls.py",
 )
 
 

@@ -222,11 +222,14 @@ class App:
         self._has_left = True
         if self.set_points is not None:
             self.set_points.flush()
-        if self.cloud is not None:
-            from thermostat.farewell import say_farewell
+        try:
+            if self.cloud is not None:
+                from thermostat.farewell import say_farewell
 
-            say_farewell(self.cloud.session, self.clock)
-        self.print_statistics()
+                say_farewell(self.cloud.session, self.clock)
+            self.print_statistics()
+        except MemoryError:
+            pass  # rather without a word than not at all
 
     def _switch_off(self):
         for room in self.rooms:

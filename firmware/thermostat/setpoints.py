@@ -6,7 +6,7 @@ The file holds {"version": 1, "targets": {zone name: 0.01 °C}}; `thermostat.kep
 """
 
 from micropython import const
-from system.modules import forget
+from system.modules import later
 
 # Whole seconds of uptime: eleven of them are never less than ten seconds
 _WRITE_PERIOD_S = const(11)
@@ -49,14 +49,11 @@ class SetPoints:
         if not self._changed:
             return True
         self._next_write_s = self.clock.uptime_s() + _WRITE_PERIOD_S
-        from system.store import Store
-
         try:
-            Store(self.path, self.files).save({"version": 1, "targets": self.targets})
+            store = later(_STORE, "Store", self.path, self.files)()
+            store.save({"version": 1, "targets": self.targets})
             self._changed = False
         except _LOSSES as error:
             # Flash or heap is full. The set points hold all the same; the next poll tries again
             self.log.warning("set points not kept in flash: %s", error)
-        del Store
-        forget(_STORE)
         return not self._changed

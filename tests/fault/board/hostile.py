@@ -86,7 +86,7 @@ class Framing:
         self.heard = []
         settings = Settings()
         self.limit_ms = settings.packet_timeout_ms + 1000
-        self.client = Client(_DEVICE.encode(), "hub", b"user", self.clock, settings)
+        self.client = Client(_DEVICE.encode(), "hub", self.clock, settings)
         self.client.set_callback(lambda topic, body: self.heard.append(topic))
 
     def story(self, data, chunk):
@@ -162,7 +162,7 @@ class Lengths:
         settings = Settings()
         self.damage = TooLong(settings.receive_bytes)
         self.link = Endless()
-        self.client = Client(_DEVICE.encode(), "hub", b"user", FakeClock(), settings)
+        self.client = Client(_DEVICE.encode(), "hub", FakeClock(), settings)
         self.client.set_callback(lambda topic, body: None)
 
     def hear(self, data):

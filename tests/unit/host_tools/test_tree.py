@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -39,3 +40,15 @@ def test_the_description_for_mip_is_written_and_is_the_one_that_lies_there(
     urls = json.loads((ours / "package.json").read_text())["urls"]
     assert ["system/tls.py", "system/tls.py"] in urls
     assert not [name for name, _ in urls if name.startswith("thermostat/")]
+
+
+def test_what_mip_installs_finds_there_whatever_it_imports() -> None:
+    firmware = tree.source_tree() / "firmware"
+    urls = json.loads((firmware / "package.json").read_text())["urls"]
+    installed = {target for target, _ in urls}
+    # Also what is imported later, by its name as a text
+    used = re.compile(r"\b(?:drivers|iothub|pnp|system)\.\w+(?= import |\")")
+    for name in installed:
+        if name.endswith(".py"):
+            for module in used.findall((firmware / name).read_text()):
+                assert module.replace(".", "/") + ".py" in installed, f"{name}: {module}"

@@ -5,6 +5,7 @@ import builtins
 import json
 import os
 
+import thermostat.app
 import thermostat.farewell
 from doubles import folders
 from doubles.dps_script import REGISTRATION, SCOPE, DpsBench
@@ -396,6 +397,24 @@ def test_a_hub_that_answers_nothing_is_not_waited_for_longer_than_three_seconds(
         house.app.leave()
     assert 3000 <= house.clock.ticks_diff(house.clock.ticks_ms(), before) <= 3020
     assert house.stats[-1]["state"] == "stopping"
+
+
+def test_without_heap_for_words_the_relays_are_off_and_the_set_points_kept():
+    def scarce(*_):
+        raise MemoryError
+
+    # To the hub, and of how it fared
+    for module, name in ((thermostat.farewell, "say_farewell"), (thermostat.app, "later")):
+        house = House("hub").run(5000)
+        del house.told[:]
+        real = getattr(module, name)
+        setattr(module, name, scarce)
+        try:
+            with house:
+                house.app.leave()
+        finally:
+            setattr(module, name, real)
+        assert house.told == ["off", "off", "flush"]
 
 
 def test_an_app_without_anything_leaves_too():

@@ -1,6 +1,7 @@
 from doubles.clock import FakeClock
 from doubles.fs import FakeFlash, PowerCut
 from doubles.log import FakeLog
+from thermostat import setpoints
 from thermostat.kept import restore
 from thermostat.setpoints import SetPoints
 
@@ -94,6 +95,24 @@ def test_a_full_flash_loses_nothing_and_is_tried_again():
     board.clock.advance(11000)
     points.poll()
     assert board.start().get("thermostat1", 2100) == 2250
+
+
+def test_without_heap_for_what_writes_it_is_tried_again():
+    board = Board()
+    points = board.start()
+    points.set("thermostat1", 2250)
+    real, setpoints.later = setpoints.later, scarce
+    try:
+        assert not points.flush()
+    finally:
+        setpoints.later = real
+    assert board.log.has("warning", "not kept")
+    assert points.flush()
+    assert board.start().get("thermostat1", 2100) == 2250
+
+
+def scarce(*_):
+    raise MemoryError
 
 
 def test_a_power_cut_leaves_the_old_or_the_new_set_point():
