@@ -6,8 +6,8 @@ that only collects bytes it is sound; here that `sock` is the client itself:
     publish at QoS 0, ping       they only write; `flush` sends it
     _send_str                    length and bytes; always given bytes here
 What is replaced, and why:
-    connect       opens a socket of its own, blocks, and answers a refusal with IndexError; here it
-                  is of `iothub.greeting`
+    connect       opens a socket of its own, blocks, and answers a refusal with IndexError; the one
+                  to use is of `iothub.greeting`
     disconnect    closes the socket, which here belongs to the session
     publish at QoS 1, subscribe, unsubscribe
                   wait inside for their answer; packet ids run past 65535; five writes a packet

@@ -95,9 +95,8 @@ class Session:
         self.failures = 0  # links lost or not come by
         self.refusals = 0  # since it was last online: the hub knows no such device, or its key
         self.exchange = Exchange(identity, clock, random_below, outbox, log, handler, settings)
-        self.greet = (
-            None  # `iothub.greeting.greet`, or what loads it for each link; None: loaded once
-        )
+        # `iothub.greeting.greet`, or what loads it for each link; None: loaded once, and kept
+        self.greet = None
         self.link = None  # from dial to loss; it is the exchange's once it is open
         self.identity = identity
         self.dialer = dialer

@@ -25,7 +25,6 @@ _FAILED = const(500)
 _TAKEN = const(204)
 _HOPELESS = const((400, 413))
 
-
 # What `json` writes around the properties of a component, `"": {"__t": "c", }, `, around one of
 # them, `"": , `, and around all, `{}`
 _COMPONENT_BYTES = const(20)
