@@ -33,19 +33,17 @@ def start():
 
 def come_up():
     global boots
-    from system import modules, recovery
+    from system.modules import later
 
     boots = 0
-    recovery.come_up(root, slot, good)
+    recovery = ("system.recovery",)
+    later(recovery, "come_up", root, slot, good)()
     if app.cloud:
-        crash = recovery.take_untold(board.data_path + "/crash.txt")
+        crash = later(recovery, "take_untold", board.data_path + "/crash.txt")()
         if not crash and board.reset_cause() == "watchdog":
             crash = "watchdog"
         if crash:
-            from thermostat.crash import tell
-
-            tell(app.cloud.session, crash)
-    modules.forget(("system.recovery", "thermostat.crash"))
+            later(("thermostat.crash",), "tell", app.cloud.session, crash)()
 
 
 async def run():

@@ -87,16 +87,18 @@ class Session:
         drain_timeout_ms      what renewal and stop() wait for, before they cut
         receive_bytes         largest topic + body taken; a longer packet is drained and told
         send_bytes            largest CONNECT, reported patch
+    `greet`: `iothub.greeting.greet`, or, to save heap, what loads it for each link.
     """
 
-    def __init__(self, identity, dialer, clock, random_below, outbox, log, handler, settings):
+    def __init__(
+        self, identity, dialer, clock, random_below, outbox, log, handler, settings, greet
+    ):
+        self._greeting = greet
         self.state = "offline"
         self.connects = 0  # times online, the renewals of the token included
         self.failures = 0  # links lost or not come by
         self.refusals = 0  # since it was last online: the hub knows no such device, or its key
         self.exchange = Exchange(identity, clock, random_below, outbox, log, handler, settings)
-        # `iothub.greeting.greet`, or what loads it for each link; None: loaded once, and kept
-        self.greet = None
         self.link = None  # from dial to loss; it is the exchange's once it is open
         self.identity = identity
         self.dialer = dialer
@@ -233,13 +235,12 @@ class Session:
     # ---- actions of the table
 
     def _greet(self):
-        greet, settings = self.greet, self.settings
-        if greet is None:
-            from iothub.greeting import greet
+        settings = self.settings
         self._made_s = self.clock.unix_time()
         self._looked = self.clock.ticks_ms()
         self.exchange.open(self.link)
-        greet(self.exchange, self.identity, settings, self._made_s + settings.token_life_s)
+        until_s = self._made_s + settings.token_life_s
+        self._greeting(self.exchange, self.identity, settings, until_s)
 
     def _arrive(self):
         self.connects += 1

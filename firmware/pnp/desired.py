@@ -35,8 +35,13 @@ _MOST_STRANGERS = const(16)
 _LONGEST_STRANGER = const(40)
 
 
-def take_twin(twin, document):
-    """Take the whole twin: apply what is desired, and find out what is left to report."""
+def apply(twin, document, is_whole):
+    """Apply what the whole twin desires, or a patch of its desired section."""
+    (_take_whole if is_whole else _take_patch)(twin, document)
+
+
+def _take_whole(twin, document):
+    """Apply what is desired, and find out what is left to report."""
     twin.is_out = False  # and of each property, see `compare()`
     desired, reported = _section(document, "desired"), _section(document, "reported")
     version = _version(desired)
@@ -56,8 +61,8 @@ def take_twin(twin, document):
             compare(entry, held.get(entry.name))
 
 
-def take_patch(twin, patch):
-    """Take a patch of the desired section, if it is newer than what was applied."""
+def _take_patch(twin, patch):
+    """Apply what is newer than what was applied."""
     version = _version(patch)
     if version > twin.desired_version:
         twin.desired_version = version

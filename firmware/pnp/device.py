@@ -161,8 +161,8 @@ def is_same(a, b):
 class Twin:
     """The twin of a device with `interfaces`, a list of (component name, Interface), root first.
 
-    What the service desires is applied by `pnp.desired`. Between two changes lie hours: whoever is
-    short of heap puts functions in place of `on_twin` and `on_desired` that let it go again.
+    `apply` takes what the service desires: it is `pnp.desired.apply` or, to save heap, what loads
+    that for each change; between two of them lie hours.
 
     What is to be told waits as marks on the properties, not as messages: it cannot overflow, a
     value that changes twice is told once, and a patch whose answer never came is told again. How
@@ -172,7 +172,8 @@ class Twin:
     session's send buffer.
     """
 
-    def __init__(self, interfaces, log, settings):
+    def __init__(self, interfaces, log, settings, apply):
+        self._apply = apply
         self.components = [Component(name, interface) for name, interface in interfaces]
         self.desired_version = 0  # the one that was applied last
         self.accepted_count = 0  # desired values answered 200
@@ -190,15 +191,11 @@ class Twin:
 
     def on_twin(self, document):
         """Take the whole twin: apply what is desired, and find out what is left to report."""
-        from pnp.desired import take_twin
-
-        take_twin(self, document)
+        self._apply(self, document, True)
 
     def on_desired(self, patch):
         """Take a patch of the desired section, if it is newer than what was applied."""
-        from pnp.desired import take_patch
-
-        take_patch(self, patch)
+        self._apply(self, patch, False)
 
     # ---- reported
 

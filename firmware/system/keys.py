@@ -4,6 +4,8 @@ import asyncio
 
 from micropython import const
 
+from system.modules import later
+
 # mpremote begins with Enter and Ctrl-C: who only wants to stop everything needs no console, and
 # shall not meet the file system in the middle of its import
 _SETTLE_MS = const(100)
@@ -27,9 +29,7 @@ async def _serve(reader, scope):
                 return
             if console is None:
                 await asyncio.sleep_ms(_SETTLE_MS)
-                from system.console import Console
-
-                console = Console(scope)
+                console = later(("system.console",), "Console", scope)()
             if ord(key) < 128:  # the others are bytes of letters that no program needs
                 await console.take(chr(ord(key)))
         except UnicodeError:

@@ -5,15 +5,18 @@ import sys
 
 
 def forget(names):
-    """Let the modules `names` go, so far as nothing made by them is in use any more.
+    """Let the modules `names` go, so far as nothing made by them is in use any more. Never raises.
 
     An object of a class with methods keeps the module of that class.
     """
     for name in names:
-        package, _, module = name.rpartition(".")
         sys.modules.pop(name, None)
-        if package in sys.modules and hasattr(sys.modules[package], module):
+    for name in names:
+        try:
+            package, _, module = name.rpartition(".")
             delattr(sys.modules[package], module)
+        except Exception:  # noqa: BLE001, S110 - it was not there; or there is no heap
+            pass  # then its package keeps it until it is forgotten once more
     gc.collect()
 
 
@@ -24,6 +27,11 @@ def later(names, function, *arguments):
     """
 
     def call(*more):
+        for name in names:
+            # An import that finds no heap leaves its name without a module: whoever imports it
+            # again is handed a null pointer, at which MicroPython 1.29 falls
+            if not sys.modules.get(name):
+                sys.modules.pop(name, None)
         try:
             module = __import__(names[0], None, None, (function,))
             return getattr(module, function)(*arguments, *more)

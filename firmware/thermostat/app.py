@@ -29,6 +29,7 @@ _UPKEEP_MS = const(1000)
 _DAY_S = const(86400)
 # The first readings are there by then: whoever asks for them early need not wait for a tick
 _FIRST_TICK_MS = const(100)
+_PROVISIONING = const(("thermostat.provisioning", "iothub.identity", "system.store"))
 
 
 class App:
@@ -115,15 +116,13 @@ class App:
             await self.clock.sleep_ms(self._control.sample_period_ms)
 
     async def _connect(self):
-        from iothub import client
-
-        await client.run(self.cloud.session, self.clock, self._network_alive)
+        run = later(("iothub.client",), "run", self.cloud.session)
+        await run(self.clock, self._network_alive)
 
     async def _provision(self):
-        from thermostat import provisioning
-
+        run = later(_PROVISIONING, "run")
         folder = self.board.data_path
-        await provisioning.run(self.provisioning, self.clock, self._network_alive, folder)
+        await run(self.provisioning, self.clock, self._network_alive, folder)
         self._restart()
 
     def _check_assignment(self, now_s):
@@ -131,10 +130,8 @@ class App:
         from_s = self.doubt_from_s
         if from_s is None or now_s < from_s or self.cloud.session.refusals < _MOST_REFUSALS:
             return
-        from thermostat import provisioning
-
         self.doubt_from_s = now_s + _DAY_S
-        if provisioning.doubt(self.board.data_path, self.log):
+        if later(_PROVISIONING, "doubt")(self.board.data_path, self.log):
             self._restart()
 
     def _restart(self):
@@ -201,9 +198,8 @@ class App:
 
     def _give_up(self, name, traceback):
         self._switch_off()
-        from system.recovery import note_crash
-
-        note_crash(self.board.data_path + "/crash.txt", name, traceback)
+        path = self.board.data_path + "/crash.txt"
+        later(("system.recovery",), "note_crash")(path, name, traceback)
         self._restart()
 
     def print_statistics(self):
@@ -224,9 +220,7 @@ class App:
             self.set_points.flush()
         try:
             if self.cloud is not None:
-                from thermostat.farewell import say_farewell
-
-                say_farewell(self.cloud.session, self.clock)
+                later(("thermostat.farewell",), "say_farewell")(self.cloud.session, self.clock)
             self.print_statistics()
         except MemoryError:
             pass  # rather without a word than not at all

@@ -183,11 +183,7 @@ def _build_device(folder, connection):
         interfaces = load(connection.model_id, models_folder(folder, os.listdir(folder)))
     except ModelError as error:
         raise _Trouble("model", error, "choose another, or correct its file in models/")
-    device = Device(interfaces, log.Log("pnp"), connection)
-    desired = ("pnp.desired",)
-    device.on_twin = later(desired, "take_twin", device)
-    device.on_desired = later(desired, "take_patch", device)
-    return device
+    return Device(interfaces, log.Log("pnp"), connection, later(("pnp.desired",), "apply"))
 
 
 def _build_session(app, device, outbox, settings):
@@ -199,7 +195,7 @@ def _build_session(app, device, outbox, settings):
         who = parse(settings.connection_string)
     except IdentityError as error:
         raise _Trouble("connection_string", error)
-    session = Session(
+    return Session(
         who,
         _dialer(app, settings, who.key is None),
         clock,
@@ -208,9 +204,8 @@ def _build_session(app, device, outbox, settings):
         log.Log("iothub"),
         device,
         connection,
+        later(("iothub.greeting", "iothub.sas"), "greet"),
     )
-    session.greet = later(("iothub.greeting", "iothub.sas"), "greet")
-    return session
 
 
 def _dialer(app, settings, has_certificate):

@@ -11,6 +11,7 @@ import time
 
 from doubles.settings import Settings
 from iothub.client import run
+from iothub.greeting import greet
 from iothub.identity import parse
 from iothub.outbox import Outbox
 from iothub.session import Session
@@ -84,6 +85,7 @@ async def main(host, port, path, count, telemetry_bytes):
         Log("iothub"),
         Handler(),
         settings,
+        greet,
     )
     shell = asyncio.create_task(run(session, clock))
     watch = asyncio.create_task(_watch())

@@ -110,7 +110,7 @@ class House:
 
     async def __aexit__(self, *_):
         await self.device.stop()
-        assert "Traceback" not in self.console()
+        assert not self.found("Traceback"), self.console()
 
     def console(self):
         return "\n".join(self.lines)

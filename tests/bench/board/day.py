@@ -18,6 +18,7 @@ from doubles.hub_script import Bench, FakeHub
 from doubles.log import FakeLog
 from doubles.models import CONTROLLER, open_text
 from doubles.rooms import Chance, Room, Weather
+from pnp.desired import apply
 from pnp.device import Device
 from pnp.model import load
 from thermostat.assembly import bind_zones, build_cloud, report_information
@@ -147,7 +148,7 @@ class Day:
         self.hub = bench.dialer.peer = bench.hub = Meter()
         bench.dialer.is_forgetful = True
         log = FakeLog()
-        device = Device(load(CONTROLLER, open_text), log, settings.connection)
+        device = Device(load(CONTROLLER, open_text), log, settings.connection, apply)
         bench.session.handler = bench.exchange.handler = device
         self.set_points = SetPoints("s.json", clock, log, FakeFlash())
         self.rooms = rooms_of(kind, settings, clock)

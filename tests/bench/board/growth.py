@@ -24,10 +24,9 @@ class Settings:
 def device():
     root = Interface()
     root.properties = {"targetTemperature": ("double", True)}
-    made = Device([("", root)], log.Log("pnp"), Settings)
+    apply = later(("pnp.desired",), "apply")
+    made = Device([("", root)], log.Log("pnp"), Settings, apply)
     made.component().bind_property("targetTemperature", float, 21.0)
-    made.on_twin = later(("pnp.desired",), "take_twin", made)
-    made.on_desired = later(("pnp.desired",), "take_patch", made)
     return made
 
 

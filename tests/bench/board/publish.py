@@ -63,6 +63,7 @@ def context(path):
 async def own(host, port, root, count, most):
     """`most`: messages that the outbox may hold."""
     from iothub.client import run
+    from iothub.greeting import greet
     from iothub.identity import parse
     from iothub.outbox import Outbox
     from iothub.session import Session
@@ -87,6 +88,7 @@ async def own(host, port, root, count, most):
         log.Log("iothub"),
         Twin(),
         settings,
+        greet,
     )
     shell = asyncio.create_task(run(session, clock))
     while session.state != "online":

@@ -19,6 +19,7 @@ import sys
 from doubles.settings import Settings
 from fault_handler import Handler
 from iothub.client import run
+from iothub.greeting import greet
 from iothub.identity import parse
 from iothub.outbox import Outbox
 from iothub.session import Session
@@ -97,6 +98,7 @@ async def main(order):
         Log("iothub"),
         handler,
         settings,
+        greet,
     )
     shell = asyncio.create_task(run(session, clock))
     ticks = Ticks(clock)

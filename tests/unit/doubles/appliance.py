@@ -5,6 +5,7 @@ from doubles.log import FakeLog
 from doubles.models import CONTROLLER, open_text
 from doubles.session import FakeHub
 from doubles.settings import Settings
+from pnp.desired import apply
 from pnp.device import Device, Rejected
 from pnp.model import load
 
@@ -37,7 +38,7 @@ class Bench:
     def __init__(self, settings=None, dtmi=CONTROLLER):
         self.clock = FakeClock()
         self.log = FakeLog()
-        self.device = Device(load(dtmi, open_text), self.log, settings or Settings())
+        self.device = Device(load(dtmi, open_text), self.log, settings or Settings(), apply)
         self.zones = {}
         for name in ("thermostat1", "thermostat2") if dtmi == CONTROLLER else ("",):
             self.zones[name] = zone = Zone()

@@ -4,6 +4,7 @@ from doubles.fs import FakeFlash
 from doubles.log import FakeLog
 from doubles.models import open_text
 from doubles.session import FakeHub
+from pnp.desired import apply
 from pnp.device import Device
 from pnp.model import load
 from thermostat.assembly import bind_zones, build_cloud
@@ -26,7 +27,7 @@ class CloudBench:
         for name in kept or {}:
             self.set_points.set(name, kept[name])
         self.rooms = [make_room(zone) for zone in self.settings.zones if zone.present]
-        self.device = Device(load(dtmi, open_text), self.log, self.settings.connection)
+        self.device = Device(load(dtmi, open_text), self.log, self.settings.connection, apply)
         self.session = session
         self.zones = bind_zones(
             self.device, self.settings, self.set_points, self.rooms, session, clock, self.log

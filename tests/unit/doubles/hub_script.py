@@ -252,6 +252,7 @@ class Bench:
         from doubles.link import FakeDialer
         from doubles.log import FakeLog
         from doubles.settings import Settings
+        from iothub.greeting import greet
         from iothub.identity import parse
         from iothub.outbox import Outbox
 
@@ -279,6 +280,7 @@ class Bench:
             self.log,
             self.handler,
             self.settings,
+            greet,
         )
         self.exchange = self.session.exchange
         self.topic = self.session.telemetry_topic()

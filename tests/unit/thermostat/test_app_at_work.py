@@ -4,16 +4,16 @@ import asyncio
 import builtins
 import json
 import os
+import sys
 
 import thermostat.app
-import thermostat.farewell
 from doubles import folders
 from doubles.dps_script import REGISTRATION, SCOPE, DpsBench
 from doubles.hub_script import Bench as Connection
 from doubles.small_board import SmallBoard
 from system import log
 from system.store import Store
-from thermostat import provisioning
+from thermostat import farewell, provisioning
 from thermostat.app import App
 from thermostat.settings import checked, defaults
 
@@ -127,12 +127,13 @@ class House:
 
     def __enter__(self):
         """The console is the test's, and waiting without asyncio takes virtual time."""
-        self._before = builtins.print, log.sink, thermostat.farewell.time
-        builtins.print, log.sink, thermostat.farewell.time = self._print, self.lines.append, self
+        self._before = builtins.print, log.sink, farewell.time
+        builtins.print, log.sink, farewell.time = self._print, self.lines.append, self
+        sys.modules["thermostat.farewell"] = farewell  # each use lets it go
         return self
 
     def __exit__(self, kind, error, traceback):
-        builtins.print, log.sink, thermostat.farewell.time = self._before
+        builtins.print, log.sink, farewell.time = self._before
 
     def sleep_ms(self, ms):
         assert "off" in self.told, "somebody is waited for, and the relays may be on"
@@ -404,7 +405,7 @@ def test_without_heap_for_words_the_relays_are_off_and_the_set_points_kept():
         raise MemoryError
 
     # To the hub, and of how it fared
-    for module, name in ((thermostat.farewell, "say_farewell"), (thermostat.app, "later")):
+    for module, name in ((farewell, "say_farewell"), (thermostat.app, "later")):
         house = House("hub").run(5000)
         del house.told[:]
         real = getattr(module, name)
