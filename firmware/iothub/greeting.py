@@ -15,15 +15,19 @@ _UNAVAILABLE_CODE = const(3)
 _USER = b"%s/%s/?api-version=2021-04-12&DeviceClientType=%s"
 
 
-def greet(client, identity, settings, expiry_s):
+def greet(client, identity, settings, now_s):
     """Send the CONNECT of `identity` to its hub, for `settings` see `iothub.session`.
 
-    The password is a token until `expiry_s` (Unix time); with a certificate there is none.
+    The password is a token that lives `settings.token_life_s` from `now_s` (Unix time) on; with a
+    certificate there is none.
     """
     user = _USER % (identity.host.encode(), client.client_id, encode(settings.product))
     if settings.model_id:
         user += b"&model-id=" + encode(settings.model_id)
-    connect(client, user, None if identity.key is None else build_token(identity, expiry_s))
+    password = None
+    if identity.key is not None:
+        password = build_token(identity, now_s + settings.token_life_s)
+    connect(client, user, password)
 
 
 def connect(client, user, password=None):

@@ -93,7 +93,7 @@ class Session:
     def __init__(
         self, identity, dialer, clock, random_below, outbox, log, handler, settings, greet
     ):
-        self._greeting = greet
+        self.greet = greet
         self.state = "offline"
         self.connects = 0  # times online, the renewals of the token included
         self.failures = 0  # links lost or not come by
@@ -235,12 +235,10 @@ class Session:
     # ---- actions of the table
 
     def _greet(self):
-        settings = self.settings
         self._made_s = self.clock.unix_time()
         self._looked = self.clock.ticks_ms()
         self.exchange.open(self.link)
-        until_s = self._made_s + settings.token_life_s
-        self._greeting(self.exchange, self.identity, settings, until_s)
+        self.greet(self.exchange, self.identity, self.settings, self._made_s)
 
     def _arrive(self):
         self.connects += 1

@@ -1,7 +1,7 @@
 """Modules that are needed rarely leave the heap in between: a board has room for one at a time."""
 
 import gc
-import sys
+from sys import modules
 
 
 def forget(names):
@@ -10,13 +10,14 @@ def forget(names):
     An object of a class with methods keeps the module of that class.
     """
     for name in names:
-        sys.modules.pop(name, None)
-    for name in names:
-        try:
-            package, _, module = name.rpartition(".")
-            delattr(sys.modules[package], module)
-        except Exception:  # noqa: BLE001, S110 - it was not there; or there is no heap
-            pass  # then its package keeps it until it is forgotten once more
+        modules.pop(name, None)
+    try:
+        for name in names:
+            package, _, name = name.rpartition(".")
+            if hasattr(modules.get(package), name):
+                delattr(modules[package], name)
+    except MemoryError:
+        pass  # its package keeps it until it is forgotten once more
     gc.collect()
 
 
@@ -30,8 +31,8 @@ def later(names, function, *arguments):
         for name in names:
             # An import that finds no heap leaves its name without a module: whoever imports it
             # again is handed a null pointer, at which MicroPython 1.29 falls
-            if not sys.modules.get(name):
-                sys.modules.pop(name, None)
+            if not modules.get(name):
+                modules.pop(name, None)
         try:
             module = __import__(names[0], None, None, (function,))
             return getattr(module, function)(*arguments, *more)

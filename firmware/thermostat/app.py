@@ -29,7 +29,13 @@ _UPKEEP_MS = const(1000)
 _DAY_S = const(86400)
 # The first readings are there by then: whoever asks for them early need not wait for a tick
 _FIRST_TICK_MS = const(100)
+
+# In the heap only while they are of use
+_CLIENT = const(("iothub.client",))
 _PROVISIONING = const(("thermostat.provisioning", "iothub.identity", "system.store"))
+_STATISTICS = const(("thermostat.statistics",))
+_RECOVERY = const(("system.recovery",))
+_FAREWELL = const(("thermostat.farewell",))
 
 
 class App:
@@ -116,13 +122,12 @@ class App:
             await self.clock.sleep_ms(self._control.sample_period_ms)
 
     async def _connect(self):
-        run = later(("iothub.client",), "run", self.cloud.session)
-        await run(self.clock, self._network_alive)
+        await later(_CLIENT, "run")(self.cloud.session, self.clock, self._network_alive)
 
     async def _provision(self):
-        run = later(_PROVISIONING, "run")
-        folder = self.board.data_path
-        await run(self.provisioning, self.clock, self._network_alive, folder)
+        await later(_PROVISIONING, "run")(
+            self.provisioning, self.clock, self._network_alive, self.board.data_path
+        )
         self._restart()
 
     def _check_assignment(self, now_s):
@@ -198,15 +203,14 @@ class App:
 
     def _give_up(self, name, traceback):
         self._switch_off()
-        path = self.board.data_path + "/crash.txt"
-        later(("system.recovery",), "note_crash")(path, name, traceback)
+        later(_RECOVERY, "note_crash")(self.board.data_path + "/crash.txt", name, traceback)
         self._restart()
 
     def print_statistics(self):
         """One line for people and programs that watch the console."""
         gc.collect()
         heap = self.board.heap_in_use()
-        print(later(("thermostat.statistics",), "line")(self, heap))
+        print(later(_STATISTICS, "line")(self, heap))
 
     # ---- leaving
 
@@ -220,9 +224,9 @@ class App:
             self.set_points.flush()
         try:
             if self.cloud is not None:
-                later(("thermostat.farewell",), "say_farewell")(self.cloud.session, self.clock)
+                later(_FAREWELL, "say_farewell")(self.cloud.session, self.clock)
             self.print_statistics()
-        except MemoryError:
+        except Exception:  # noqa: BLE001, S110 - a step may have been interrupted half way
             pass  # rather without a word than not at all
 
     def _switch_off(self):

@@ -55,5 +55,5 @@ class SetPoints:
             self._changed = False
         except _LOSSES as error:
             # Flash or heap is full. The set points hold all the same; the next poll tries again
-            self.log.warning("set points not kept in flash: %s", error)
+            self.log.warning("set points not kept: %s", error)
         return not self._changed

@@ -53,7 +53,12 @@ class Remote:
         """Ask, and return how many bytes of answer follow. Raises OSError with the errno that
         the house answered."""
         request = self._request
-        request[0], request[1], request[2], request[3], request[4] = operation, a, b, c, n
+        # One by one: five at once would be a tuple, and take heap
+        request[0] = operation
+        request[1] = a
+        request[2] = b
+        request[3] = c
+        request[4] = n
         self._requests.write(request)
         if data is not None:
             self._requests.write(data)

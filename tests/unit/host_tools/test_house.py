@@ -113,8 +113,10 @@ def test_no_code_comes_from_the_network_or_from_text() -> None:
 
 
 # The supervisor restarts what falls; two call a handler of the application, or run an operator's
-# line, whose failure is answered and ends nothing; boot.py tries the other slot, main.py resets.
+# line, whose failure is answered and ends nothing; boot.py tries the other slot, main.py resets;
+# a step of the app that was interrupted half way must not keep it from leaving.
 MAY_CATCH_EVERYTHING = {
+    "app.py",
     "supervision.py",
     "device.py",
     "desired.py",
