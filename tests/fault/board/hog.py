@@ -8,8 +8,6 @@ import gc
 import json
 import random
 
-from simulated.cable import Remote
-
 # Links of a chain, since a list would have to grow in one piece
 _chain = None
 
@@ -25,26 +23,9 @@ def _take_all(left):
             size >>= 1
 
 
-_ask = Remote.call
-
-
-def _ask_with_heap(remote, operation, a, b, c, n, data):
-    """What stands for chips and pins here is a process, and asking it takes heap; on boards it
-    does not. No closure: to call one with so many arguments would take heap as well."""
-    global _chain
-    was_taken = _chain is not None
-    _chain = None
-    try:
-        return _ask(remote, operation, a, b, c, n, data)
-    finally:
-        if was_taken:
-            _take_all(16)
-
-
 def start(app, count, seed):
     """Take the heap `count` times, for up to half a second each, once the app is online."""
     random.seed(seed)
-    Remote.call = _ask_with_heap
     app.hog = asyncio.create_task(_run(app, count))
 
 
