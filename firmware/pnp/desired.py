@@ -88,18 +88,18 @@ def _settle(twin, component, section, version):
         elif entry is None or entry.apply is None:
             _leave(twin, name)
         elif value is None:
-            _apply(twin, entry, entry.default, _BY_DEVICE, version)
+            _apply_value(twin, entry, entry.default, _BY_DEVICE, version)
         else:
-            _apply(twin, entry, value, _OK, version)
+            _apply_value(twin, entry, value, _OK, version)
 
 
 def _restore(twin, component, section, version):
     for entry in component.properties:
         if entry.apply is not None and entry.name not in section:
-            _apply(twin, entry, entry.default, _BY_DEVICE, version)
+            _apply_value(twin, entry, entry.default, _BY_DEVICE, version)
 
 
-def _apply(twin, entry, value, code, version):
+def _apply_value(twin, entry, value, code, version):
     """Apply `value`, unless its type is wrong, and note the acknowledgement."""
     reason = "ok" if code == _OK else "default"
     try:
