@@ -19,6 +19,16 @@ finally:
     print("left")
 """
 
+COLLECTING = b"""\
+import gc, time
+kept = [bytes(10) for _ in range(1500)]
+print("main")
+while True:
+    for _ in range(50):
+        gc.collect()
+    time.sleep_ms(1)
+"""
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -56,6 +66,30 @@ def test_mpremote_stops_the_app_and_soft_resets_without_main(tmp_path):
         assert board.transcript.count(b"main\r\n") == 1
         assert b"soft reboot\r\nboot\r\n" in board.transcript
         assert b"left\r\n" in board.transcript
+
+
+def test_an_interrupt_leaves_a_sound_prompt(tmp_path):
+    """Also of a program that collects nearly all the time."""
+    board = PseudoBoard(tmp_path, has_house=False)
+    board.write("/main.py", COLLECTING)
+    with board:
+        began = 0
+        for _ in range(5):
+            board.wait_for("main", start=began)
+            done = mpremote(board, "resume", "exec", "print(len(bytes(1000)))")
+            assert done.stdout.split() == ["1000"], board.transcript
+            began = len(board.transcript)
+            board.power_cycle()
+        assert board.soft_resets == 0
+
+
+def test_a_program_that_never_waits_is_interrupted(tmp_path):
+    board = PseudoBoard(tmp_path, has_house=False)
+    board.write("/main.py", b"print('main')\nwhile True: pass")
+    with board:
+        board.wait_for("main")
+        assert mpremote(board, "resume", "exec", "print(1)").stdout.split() == ["1"]
+        assert board.soft_resets == 0
 
 
 def test_files_survive_power_cycles(tmp_path):

@@ -10,6 +10,9 @@ LittleFS that lives in the file `flash`. What is behind it:
 - One thread carries bytes between the terminal and an interpreter, whose prompt is MicroPython's
   own. A byte 3 interrupts it, if it listens for that at that moment (as /proc tells), else it is
   a byte like others. Bytes that nobody reads are lost, as on a wire.
+- A board raises KeyboardInterrupt between two bytecodes; the unix port does it wherever its signal
+  comes, and in the middle of a collection that leaves the heap locked for ever. So the signal
+  waits until the program does, in a system call; a program that never waits gets it nevertheless.
 - A soft reset is a new interpreter on the same flash; in the raw REPL it runs boot.py only and
   comes back to the raw REPL. An armed watchdog survives it (THERMO_WATCHDOG_ARMED).
 - `machine.reset()` and `board.reset()` (exit code 75) are hard resets, and so is the watchdog's
@@ -57,6 +60,9 @@ _INTERRUPT = b"\x03"
 _WAIT_S = 10.0
 # How long a byte 3 waits for the prompt to read the bytes before it
 _DRAIN_S = 0.05
+# How much a program that was sent a byte 3 may compute before it must have waited for something:
+# more than the whole app takes to start
+_COMPUTES_S = 3.0
 _LOOK_AGAIN_S = 0.005
 _RAW_PROMPT = b"raw REPL; CTRL-B to exit\r\n>"
 _PROMPT = b"for more information.\r\n>>> "
@@ -380,17 +386,52 @@ class PseudoBoard:
         return self._drain_until_s
 
     def _signal_interrupt(self) -> bool:
-        """Only while it surely listens: at the prompt the same signal would end it."""
+        """Only while it surely listens, for at the prompt the same signal would end it; and while
+        it waits, if it does."""
         assert self._process is not None
         self._drain_until_s = 0.0
         pid = self._process.pid
+        waits_in = self._waits_in()
+        if not waits_in and not self._computes_on():
+            return False
         os.kill(pid, signal.SIGSTOP)
         os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
-        listens = self._catches_interrupts()
-        if listens:
+        is_heard = self._catches_interrupts() and waits_in in ("", self._system_call())
+        if is_heard:
+            self._computed_s = None
             os.kill(pid, signal.SIGINT)
         os.kill(pid, signal.SIGCONT)
-        return listens
+        return is_heard
+
+    def _waits_in(self) -> str:
+        """The system call in which it sleeps, with its arguments; "" if it does not."""
+        assert self._process is not None
+        call = self._system_call()
+        return call if self._status_fields()[0] == "S" else ""
+
+    def _system_call(self) -> str:
+        assert self._process is not None
+        try:
+            return Path(f"/proc/{self._process.pid}/syscall").read_text()
+        except OSError:
+            return "not told here"
+
+    def _computes_on(self) -> bool:
+        """Whether it has computed for long since this was first asked, and not waited."""
+        ticks = sum(int(field) for field in self._status_fields()[11:13])
+        seconds = ticks / os.sysconf("SC_CLK_TCK")
+        if self._computed_s is None:
+            self._computed_s = seconds
+        return seconds - self._computed_s >= _COMPUTES_S
+
+    def _status_fields(self) -> list[str]:
+        """Of /proc/PID/stat, from the state on; see proc(5). Ended: as one that waits."""
+        assert self._process is not None
+        try:
+            text = Path(f"/proc/{self._process.pid}/stat").read_text()
+        except OSError:
+            return ["S", *["0"] * 12]
+        return text.rpartition(")")[2].split()
 
     def _catches_interrupts(self) -> bool:
         assert self._process is not None
@@ -554,6 +595,7 @@ class PseudoBoard:
         self._host_tail = b""
         self._armed_ms = 0
         self._drain_until_s = 0.0
+        self._computed_s: float | None = None
         self._has_returned = False
         self._held_back = bytearray()
         self._recent = b""
