@@ -2,7 +2,7 @@
 
 What is used of mpremote 1.29's (tests/integration/test_board_link.py pins it): the constructor,
 which opens the port, `serial`, `enter_raw_repl(soft_reset=False)`, `exit_raw_repl`, `exec_raw`,
-`exec_raw_no_follow`, `mount_local`, `umount_local`, `close`, and its two errors.
+`exec_raw_no_follow`, `follow`, `mount_local` and what it changes, `close`, and its two errors.
 
 - A running app is stopped by Ctrl-C and has time to leave. There is no soft reset: that would
   leave an armed watchdog without anybody who feeds it.
@@ -49,6 +49,14 @@ _PROMPT = b">>> "
 CHUNK_BYTES = 768
 # A file system writes blocks of 4 KB, erases them before, and may tidy up
 _FILE_TIME_S = 30.0
+# How a mounted board asks for a file, what says that there is none, and how long it waits for the
+# rest of an answer (mpremote's transport_serial.py)
+_REQUEST = b"\x18"
+_NO_SUCH_FILE = _REQUEST + struct.pack("b", -errno.ENOENT)
+_REQUEST_S = 1.2
+# What mpremote raises when a board is gone, falls silent or says what it should not; the last two
+# while it answers a mounted board
+LOST_ERRORS = (TransportError, OSError, struct.error, LookupError)
 
 Progress = Callable[[int, int], None]
 
@@ -143,8 +151,14 @@ class BoardLink:
 
     @property
     def transport(self) -> SerialTransport:
-        """mpremote's own, for its mount."""
+        """mpremote's own, for what runs while its mount lasts."""
         return self._transport
+
+    def mount(self, folder: Path) -> None:
+        """`folder` lies on the board from now on, as /remote, until `stop`. Raises
+        BoardLostError."""
+        with self._told():
+            self._transport.mount_local(str(folder))
 
     # -- who has the board: its app, its prompt, or we
 
@@ -155,15 +169,33 @@ class BoardLink:
         Raises BoardLostError.
         """
         with self._told():
-            said = self._reach_prompt(timeout_s)
+            was_mounted = self._end_mount()
+            said = self._reach_prompt(timeout_s, was_mounted)
             self._transport.enter_raw_repl(soft_reset=False, timeout_overall=SILENCE_S)
+        if was_mounted:
+            with contextlib.suppress(BoardCodeError):  # it was reset, and has no mount any more
+                self.run(_UNMOUNT)
         self.run(_HOLD_WATCHDOG)
         return said.decode(errors="replace")
 
-    def _reach_prompt(self, timeout_s: float) -> bytes:
-        """Ctrl-C to what runs, Ctrl-B to a raw prompt that somebody left."""
+    def _end_mount(self) -> bool:
+        """Take the port back from mpremote's mount, which reads for ever from a board that says
+        nothing. Returns whether there was one."""
+        transport = self._transport
+        was_mounted = bool(transport.mounted)
+        if was_mounted:
+            transport.serial, transport.mounted = transport.serial.orig_serial, False
+            transport.serial.timeout = SILENCE_S
+        return was_mounted
+
+    def _reach_prompt(self, timeout_s: float, was_mounted: bool) -> bytes:
+        """Ctrl-C to what runs, Ctrl-B to a raw prompt that somebody left. A mounted board that
+        waits for a file hears neither: it is told that there is none."""
         said, end = b"", time.monotonic() + timeout_s
         again = 0.0
+        if was_mounted:
+            self._transport.serial.write(_NO_SUCH_FILE)
+            again = time.monotonic() + _REQUEST_S
         while not said.rstrip(b"\r\n").endswith(_PROMPT):
             now = time.monotonic()
             if now > end:
@@ -174,7 +206,10 @@ class BoardLink:
             if now >= again:
                 self._transport.serial.write(b"\r\x03\x02")
                 again = now + _INTERRUPT_EVERY_S
-            said += self._read_some(0.05)
+            chunk = self._read_some(0.05)
+            if was_mounted and _REQUEST in chunk:
+                self._transport.serial.write(_NO_SUCH_FILE)
+            said += chunk
         return said
 
     def release(self) -> None:
@@ -327,7 +362,7 @@ class BoardLink:
         try:
             with contextlib.redirect_stdout(io.StringIO()):
                 yield
-        except (TransportError, OSError, struct.error):
+        except LOST_ERRORS:
             raise BoardLostError(
                 f"the board at {self.port} no longer answers; check its cable, press its reset "
                 f"button, and try again: what was begun has no effect until it is complete"
@@ -340,6 +375,9 @@ import sys
 _thermo_hold=getattr(sys.modules.get('board'),'hold_watchdog',None)
 if _thermo_hold: _thermo_hold({_HOLD_MS})
 """
+
+# mpremote's code on the board has imported `os`; an import now would be looked for in the mount
+_UNMOUNT = "os.umount('/remote')"
 
 # Late enough for mpremote to hear that the code has arrived, for some ports vanish with the reset;
 # and nobody's Ctrl-C comes between

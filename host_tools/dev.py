@@ -13,7 +13,7 @@ from mpremote.transport import TransportError, stdout_write_bytes
 from mpremote.transport_serial import SerialTransport
 
 from host_tools.board_files import boards, root_files
-from host_tools.board_link import BoardError, BoardLink, BoardLostError
+from host_tools.board_link import LOST_ERRORS, BoardError, BoardLink, BoardLostError
 from host_tools.deploy import Order, package_for
 from host_tools.survey import board_name, survey
 from host_tools.tree import cache_folder, source_tree
@@ -50,12 +50,12 @@ def _run_mounted(link: BoardLink, port: str, wanted: str | None) -> int:
     package_for(found, name, Order(port, build=folder))
     for script in root_files(name, root):
         shutil.copyfile(script.source, folder / script.target)
+    link.mount(folder)
     try:
-        link.transport.mount_local(str(folder))
         print(f"{folder} runs on the board; Ctrl-C ends it", flush=True)
         link.transport.exec_raw_no_follow(_START)
         return _follow(link)
-    except (TransportError, OSError) as error:
+    except LOST_ERRORS as error:
         raise BoardLostError(
             f"the board at {port} no longer answers ({type(error).__name__}); press its reset "
             f"button and try again"
@@ -69,20 +69,17 @@ def _follow(link: BoardLink) -> int:
         _, trouble = transport.follow(None, stdout_write_bytes)
     except KeyboardInterrupt:
         trouble = _interrupt(transport)
-    with contextlib.suppress(TransportError, OSError):
-        transport.umount_local()
     stdout_write_bytes(trouble)
     return 1 if trouble and b"KeyboardInterrupt" not in trouble else 0
 
 
 def _interrupt(transport: SerialTransport) -> bytes:
-    """Ctrl-C, once more if nothing comes of it. Raises TransportError if nothing ever does."""
+    """Ctrl-C, and the app's farewell, for which it may still need files from here."""
+    transport.serial.write(b"\x03")
     try:
-        transport.serial.write(b"\x03")
         _, trouble = transport.follow(_FAREWELL_S, stdout_write_bytes)
     except TransportError:
-        transport.serial.write(b"\x03")
-        _, trouble = transport.follow(_FAREWELL_S, stdout_write_bytes)
+        return b""  # it did not hear, or was asking for a file; the restart knows what to do
     return bytes(trouble)
 
 

@@ -58,7 +58,6 @@ def test_mpremote_has_what_is_used():
         "exec_raw_no_follow": {"command"},
         "follow": {"timeout", "data_consumer"},
         "mount_local": {"path"},
-        "umount_local": set(),
         "close": set(),
     }
     for name, parameters in used.items():
@@ -128,6 +127,24 @@ def test_a_full_flash(tmp_path):
         with pytest.raises(BoardFullError, match="flash is full"):
             link.write("/more", bytes(40000))
         assert link.evaluate("1") == 1
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import none_of_ours",
+        "import sys; sys.stdout.write('\\x18\\x7f'); sys.stdin.read()",
+        "import sys; sys.stdout.write('\\x18\\x04\\x01'); sys.stdin.read()",
+    ],
+    ids=["not answered", "no such request", "half a request"],
+)
+def test_a_mounted_board_is_stopped_whatever_it_asks_for(tmp_path, board, link, code):
+    link.mount(tmp_path)
+    link.transport.exec_raw_no_follow(code)
+    link.stop()
+    assert link.evaluate("1") == 1
+    with pytest.raises(BoardCodeError):
+        link.run("os.stat('/remote')")
 
 
 @pytest.mark.parametrize("fault", ["cut", "power_off"])
