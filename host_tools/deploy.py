@@ -19,6 +19,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -120,12 +121,15 @@ def deploy(order: Order, watcher: Watcher | None = None) -> Outcome:
     return outcome
 
 
-def package_for(found: Survey, name: str, order: Order) -> Package:
-    """Built for that board. Raises DeployError if it could not load it, and as building does."""
+def package_for(found: Survey, name: str, order: Order, kept: Iterable[str] = ()) -> Package:
+    """Built for that board; `kept` may lie in the folder beside it.
+
+    Raises DeployError if the board could not load it, and as building does.
+    """
     check_mpy(found)
     root = order.root or source_tree()
     folder = order.build or cache_folder() / "boards" / name
-    slot = build_slot(name, folder, with_umqtt=not found.has_umqtt, root=root)
+    slot = build_slot(name, folder, with_umqtt=not found.has_umqtt, root=root, kept=kept)
     files = {n: FoundFile((folder / n).stat().st_size, digest) for n, digest in slot.files.items()}
     files[LIST_NAME] = _found(folder / LIST_NAME)
     return Package(slot, files, {file.target: file.source for file in root_files(name, root)})

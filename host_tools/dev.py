@@ -47,8 +47,10 @@ def _run_mounted(link: BoardLink, port: str, wanted: str | None) -> int:
     root = source_tree()
     name = board_name(found, boards(root), wanted)
     folder = cache_folder() / "dev" / name
-    package_for(found, name, Order(port, build=folder))
-    for script in root_files(name, root):
+    scripts = root_files(name, root)
+    # Another board may be running from this folder
+    package_for(found, name, Order(port, build=folder), kept=[file.target for file in scripts])
+    for script in scripts:
         shutil.copyfile(script.source, folder / script.target)
     link.mount(folder)
     try:

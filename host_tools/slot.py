@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,18 +34,24 @@ class Slot:
 
 
 def build_slot(
-    board: str, folder: Path, *, with_umqtt: bool = True, root: Path | None = None
+    board: str,
+    folder: Path,
+    *,
+    with_umqtt: bool = True,
+    root: Path | None = None,
+    kept: Iterable[str] = (),
 ) -> Slot:
     """Bring `folder` up to date with the software for `board`; only what changed is compiled.
 
-    with_umqtt: put umqtt.simple in, for boards that have none frozen.
+    with_umqtt: put umqtt.simple in, for boards that have none frozen. kept: names of other files
+    that may lie in the folder.
     Raises BoardFilesError, CompileError, UmqttError, OSError.
     """
     sources = {file.target: file.source for file in board_files(board, root or source_tree())}
     if with_umqtt:
         sources[UMQTT_NAME] = umqtt.library() / UMQTT_NAME
     # By name, not by what lies there: another run may be at work in the same folder
-    names = compile_files(sources, folder, kept=(LIST_NAME,))
+    names = compile_files(sources, folder, kept=(LIST_NAME, *kept))
     files = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
     slot = Slot(folder, version_of(files), files)
     partial = folder / f"{LIST_NAME}.{os.getpid()}.part"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ from mpremote.transport import TransportError
 
 from host_tools import dev
 from host_tools.board_link import BoardError, BoardLostError
+from host_tools.deploy import Order
 
 PORT = "/dev/ttyTEST"
 
@@ -61,7 +63,16 @@ def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dev, "survey", lambda link: None)
     monkeypatch.setattr(dev, "board_name", lambda found, known, wanted: wanted or "UNIX")
     monkeypatch.setattr(dev, "cache_folder", lambda: tmp_path)
-    monkeypatch.setattr(dev, "package_for", lambda _, name, order: order.build.mkdir(parents=True))
+    monkeypatch.setattr(dev, "package_for", build)
+
+
+def build(found: None, name: str, order: Order, kept: Iterable[str]) -> None:
+    """As compiling does: what it does not know is removed, but for `kept`."""
+    assert order.build is not None
+    order.build.mkdir(parents=True, exist_ok=True)
+    for path in order.build.iterdir():
+        if path.name not in kept:
+            path.unlink()
 
 
 def run(link: FakeLink, monkeypatch: pytest.MonkeyPatch, wanted: str | None = None) -> int:
@@ -92,6 +103,15 @@ def test_the_apps_end_is_the_exit_code_and_the_board_restarts(
     assert b"dev/UNIX runs on the board; Ctrl-C ends it\n" in said
     assert b"from the app" in said
     assert said.replace(b"\r", b"").endswith(trouble.replace(b"\r", b""))
+
+
+def test_a_second_board_takes_no_file_from_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(FakeLink(b""), monkeypatch)
+    monkeypatch.setattr(dev.shutil, "copyfile", lambda source, target: None)
+    run(FakeLink(b""), monkeypatch)
+    assert (tmp_path / "dev" / "UNIX" / "boot.py").is_file()
 
 
 def test_ctrl_c_is_the_apps(monkeypatch: pytest.MonkeyPatch) -> None:
