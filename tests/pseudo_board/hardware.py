@@ -377,6 +377,7 @@ class PseudoBoard:
         if self._unread_bytes() and time.monotonic() < self._drain_until():
             return False
         self._drain_until_s = 0.0
+        self._computed_s = None
         self._write_board(_INTERRUPT)
         return True
 
