@@ -312,6 +312,36 @@ def test_who_waits_for_data_stands_in_asyncios_own_queue_for_one_turn():
     assert queued[1:] == queued[:1] * 2
 
 
+def test_who_finds_no_heap_to_wait_with_is_not_left_in_the_queue():
+    """A task that ended and is woken from there is run twice, and takes others with it."""
+    queued = []
+
+    def scarce(_):
+        raise MemoryError
+
+    class Queue:
+        queue_read = queued.append
+
+    class Core:
+        _io_queue = Queue
+
+    class Asyncio:
+        core = Core
+
+    async def wait(link):
+        await link.readable()
+
+    _, _, _, link = _connected()
+    real, module.asyncio, module.iter = module.asyncio, Asyncio, scarce
+    try:
+        with raises(MemoryError):
+            wait(link).send(None)
+    finally:
+        module.asyncio = real
+        del module.iter
+    assert queued == []
+
+
 def test_a_link_for_which_the_heap_has_no_room_can_be_closed_and_the_next_one_is_whole():
     def scarce():
         raise MemoryError
