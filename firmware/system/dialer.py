@@ -132,8 +132,8 @@ class _Readable:
         self.stream = stream
 
     def __iter__(self):
-        # One turn of waiting, then the end: by a native iterator, since raising costs more. It comes
-        # first: a task that ends without heap must not stand in the queue
+        # One turn of waiting, then the end: by a native iterator, since raising costs more. Made
+        # first: a task that ends for want of heap must not stand in the queue
         turn = iter(_ONE_TURN)
         asyncio.core._io_queue.queue_read(self.stream)
         return turn
