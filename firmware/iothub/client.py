@@ -16,13 +16,14 @@ async def run(session, clock, alive=None):
             if alive is not None:
                 alive()
             try:
-                if reader is not None and reader.done():
-                    done, reader = reader, None
-                    await done
-                elif reader is not None and session.exchange.link is not link:
-                    # At once: nobody may go on waiting for a socket that is closed
-                    reader.cancel()
-                    reader = None
+                if reader is not None:
+                    if reader.done():
+                        done, reader = reader, None
+                        await done
+                    elif session.exchange.link is not link:
+                        # At once: nobody may go on waiting for a socket that is closed
+                        reader.cancel()
+                        reader = None
                 link = session.exchange.link
                 if reader is None and link is not None:
                     reader = asyncio.create_task(_read(session, link))
@@ -38,6 +39,6 @@ async def _read(session, link):
     while session.exchange.link is link:
         try:
             await link.readable()
-        except OSError:
-            return  # the next step() meets it too, and knows what follows
+        except (OSError, MemoryError):
+            return  # the next step() meets the one too; after the other data wait for a new reader
         session.step()
